@@ -1,0 +1,1 @@
+"""What touches the world: meters, journal, keystore, full nodes, broker, clock, systemd."""

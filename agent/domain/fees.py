@@ -1,0 +1,50 @@
+"""What a transaction offers for its gas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# A pool takes a replacement only if it offers a tenth more (geth); an eighth is over it after rounding.
+_BUMP_NUMERATOR, _BUMP_DENOMINATOR = 9, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """EIP-1559 fee caps, wei for each unit of gas."""
+
+    max_fee: int
+    priority_fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeeQuote:
+    """What a full node says gas costs now, wei for each unit of gas."""
+
+    base_fee: int
+    priority_fee: int
+
+
+def offer(quote: FeeQuote, most: int) -> Fee:
+    """A first offer: twice the base fee, so that six full blocks in a row do not price it out.
+
+    Args:
+        quote: what a node says.
+        most: the most that the household pays for a unit of gas, wei.
+    """
+    priority = min(quote.priority_fee, most)
+    return Fee(max_fee=min(2 * quote.base_fee + priority, most), priority_fee=priority)
+
+
+def bump(last: Fee, quote: FeeQuote, most: int) -> Fee | None:
+    """A replacement that every pool takes, or None where bumping cannot help.
+
+    It cannot where gas is free (a pool that charges nothing compares nothing), nor beyond ``most``.
+    """
+    if last.max_fee == 0:
+        return None
+    fresh = offer(quote, most)
+    raised = Fee(
+        max_fee=max(last.max_fee * _BUMP_NUMERATOR // _BUMP_DENOMINATOR + 1, fresh.max_fee),
+        priority_fee=max(last.priority_fee * _BUMP_NUMERATOR // _BUMP_DENOMINATOR + 1, fresh.priority_fee),
+    )
+    return raised if raised.max_fee <= most else None

@@ -1,0 +1,105 @@
+"""Intervals ``[k·P, (k+1)·P)`` in UTC epoch seconds, and closing one when both meters have spoken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.domain.readings import ClosedReading, Flags
+
+_MS = 1000
+# Later than this part of the period after the boundary, a reading is flagged late.
+_LATE_PARTS = 100
+# This part of the period is waited for a meter that is slow to answer, but never longer than the second figure.
+_GRACE_PARTS = 10
+_GRACE_MOST_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One meter's register as it may enter a reading.
+
+    Attributes:
+        register_wh: Wh.
+        taken_ms: when it was read, UTC epoch milliseconds.
+        raw: the words as they came over the wire.
+    """
+
+    register_wh: int
+    taken_ms: int
+    raw: bytes = b""
+
+
+def last_boundary(now_s: int, period_s: int) -> int:
+    """The latest interval's end that is not in the future, UTC epoch seconds."""
+    return now_s // period_s * period_s
+
+
+def late_after_ms(period_s: int) -> int:
+    """How long after the boundary a reading may be taken before it is flagged late, ms."""
+    return period_s * _MS // _LATE_PARTS
+
+
+def grace_ms(period_s: int) -> int:
+    """How long after the boundary a silent meter is waited for, ms."""
+    return min(period_s * _MS // _GRACE_PARTS, _GRACE_MOST_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """What closing one interval needs.
+
+    Attributes:
+        boundary: the interval's end, UTC epoch seconds.
+        period_s: reporting period, seconds.
+        epoch: the epoch in force.
+        previous_end: the last closed boundary, or None if this is the first.
+        production: the production meter's newest good register, None if there never was one.
+        consumption: the consumption meter's newest good register.
+    """
+
+    boundary: int
+    period_s: int
+    epoch: int
+    previous_end: int | None
+    production: Register | None
+    consumption: Register | None
+
+    def at(self, now_ms: int) -> ClosedReading | None:
+        """The reading, or None while there is reason to wait or nothing new to state.
+
+        A meter that stays silent through the grace time is held: its last register is repeated and flagged, so that
+        the other meter's energy is booked on time. With both silent there is nothing to state; since registers are
+        cumulative, the next reading carries the energy.
+
+        Args:
+            now_ms: UTC epoch milliseconds.
+        """
+        boundary_ms = self.boundary * _MS
+        if self.production is None or self.consumption is None or now_ms < boundary_ms:
+            return None
+        fresh = [
+            register for register in (self.production, self.consumption) if register.taken_ms >= boundary_ms
+        ]
+        if not fresh or (len(fresh) == 1 and now_ms < boundary_ms + grace_ms(self.period_s)):
+            return None
+        taken_ms = max(register.taken_ms for register in fresh)
+        flags = Flags.NONE
+        if self.production not in fresh:
+            flags |= Flags.PRODUCTION_HELD
+        if self.consumption not in fresh:
+            flags |= Flags.CONSUMPTION_HELD
+        if taken_ms - boundary_ms > late_after_ms(self.period_s):
+            flags |= Flags.LATE
+        start = self.boundary - self.period_s
+        return ClosedReading(
+            interval_end=self.boundary,
+            period_s=self.period_s,
+            epoch=self.epoch,
+            taken_at=taken_ms // _MS,
+            produced_wh=self.production.register_wh,
+            consumed_wh=self.consumption.register_wh,
+            flags=flags,
+            gap_s=max(0, start - self.previous_end) if self.previous_end is not None else 0,
+            raw_production=b"" if Flags.PRODUCTION_HELD in flags else self.production.raw,
+            raw_consumption=b"" if Flags.CONSUMPTION_HELD in flags else self.consumption.raw,
+        )

@@ -1,0 +1,271 @@
+"""The outbox: the household's own transactions on their way to final.
+
+One *entry* is one thing the household wants on the chain. It has one nonce and may have many *attempts* (the same
+intent signed with a higher fee, each with a hash of its own). ``next_step`` is a pure function of the entry, what the
+full nodes say, and the time::
+
+    QUEUED ──sign──▶ SIGNED ──accepted──▶ SENT ──receipt──▶ INCLUDED ──deep, agreed──▶ FINAL
+      │                                    ▲                   │
+      ├─expired─▶ EXPIRED                  └───reorganised─────┤
+      └─refused─▶ REFUSED ◀────────────── reverted, deep ──────┘
+                  REPLACED: another transaction of ours took the nonce
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from agent.domain.fees import Fee
+
+# In flight at once: more would only lengthen the queue that one lost transaction holds up, and pools limit it too.
+MOST_IN_FLIGHT = 16
+
+
+class State(StrEnum):
+    """How far an entry has come."""
+
+    QUEUED = "queued"
+    SIGNED = "signed"
+    SENT = "sent"
+    INCLUDED = "included"
+    FINAL = "final"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be done; a reorganisation may still move a FINAL entry back."""
+        return self in {State.FINAL, State.REFUSED, State.EXPIRED, State.REPLACED}
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether it holds a nonce that is not final yet."""
+        return self in {State.SIGNED, State.SENT, State.INCLUDED}
+
+
+class Kind(StrEnum):
+    """What an entry is for."""
+
+    OPENING = "opening"
+    """a transfer of nothing to oneself that takes nonce 0: one development node executes nonce 0 twice"""
+    REPORT = "report"
+    """readings"""
+    FILLER = "filler"
+    """a transfer of nothing to oneself that takes a nonce which would else hold up those after it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One signed transaction for an entry.
+
+    Attributes:
+        tx_hash: ``0x`` hex.
+        raw: the signed bytes as broadcast.
+        fee: what it offers.
+        signed_at: UTC epoch seconds.
+        accepted_at: when a full node first took it, UTC epoch seconds; None if none has. Kept apart from
+            ``signed_at``, since about to send and sent are different facts.
+        sent_at: when it was last broadcast, UTC epoch seconds.
+    """
+
+    tx_hash: str
+    raw: bytes
+    fee: Fee
+    signed_at: int
+    accepted_at: int | None = None
+    sent_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Where an attempt was mined."""
+
+    tx_hash: str
+    block_number: int
+    block_hash: str
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One logical transaction.
+
+    Attributes:
+        id: row in the outbox; rising with age.
+        key: idempotency key; a second entry with the same key is the same entry.
+        to: address called, ``0x`` hex.
+        data: calldata.
+        gas: gas limit.
+        nonce: None until signed.
+        expires_at: UTC epoch seconds after which an unsigned entry is not worth sending; None for never.
+        foreign_sightings: how often in a row the nonce was seen used by a transaction that is not ours.
+    """
+
+    id: int
+    key: str
+    kind: Kind
+    to: str
+    data: bytes
+    gas: int
+    state: State
+    created_at: int
+    nonce: int | None = None
+    attempts: tuple[Attempt, ...] = field(default=())
+    inclusion: Inclusion | None = None
+    expires_at: int | None = None
+    foreign_sightings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What the full nodes say of one entry.
+
+    Attributes:
+        head: number of the lowest head among those who agree.
+        mined_nonce: how many transactions of the account are mined, as the agreeing nodes say.
+        inclusion: where one of the attempts was mined, if a node says so.
+        agreeing: how many nodes say exactly that.
+        pooled: whether a node still holds one of the attempts in its mempool.
+    """
+
+    head: int
+    mined_nonce: int
+    inclusion: Inclusion | None
+    agreeing: int
+    pooled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When to call what done.
+
+    Attributes:
+        depth: blocks on top before an inclusion is final.
+        agreement: how many nodes must say the same before anything is final.
+        resend_s: seconds after which a transaction that no pool holds is sent again.
+        bump_s: seconds without inclusion after which a pooled transaction gets a higher fee.
+        foreign_after: sightings in a row before a used nonce counts as somebody else's.
+    """
+
+    depth: int
+    agreement: int
+    resend_s: int = 10
+    bump_s: int = 180
+    foreign_after: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Give it a nonce, sign it and keep the bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Send these bytes, again or for the first time."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Bump:
+    """Sign it again with a higher fee and the same nonce, if the fee limits allow it."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Change its state."""
+
+    to: State
+    inclusion: Inclusion | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """Its nonce looks used by somebody else; count the sighting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop submitting and say why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do now."""
+
+
+Step = Sign | Broadcast | Bump | Move | Suspect | Halt | Wait
+
+
+def next_step(entry: Entry, sighting: Sighting | None, now: int, rules: Rules) -> Step:
+    """What to do with an entry next.
+
+    Args:
+        entry: the entry as the journal has it.
+        sighting: what the nodes say of it; None if none could be asked.
+        now: UTC epoch seconds.
+        rules: when to call what done.
+    """
+    match entry.state:
+        case State.QUEUED:
+            if entry.expires_at is not None and now >= entry.expires_at:
+                return Move(State.EXPIRED, why="its time passed before it could be sent")
+            return Sign()
+        case State.SIGNED | State.SENT:
+            return _next_of_broadcast(entry, sighting, now, rules)
+        case State.INCLUDED:
+            return Wait() if sighting is None else _next_of_included(entry, sighting, rules)
+        case State.FINAL:
+            return Wait() if sighting is None else _next_of_final(entry, sighting, rules)
+        case _:
+            return Wait()
+
+
+def _next_of_broadcast(entry: Entry, sighting: Sighting | None, now: int, rules: Rules) -> Step:
+    last = entry.attempts[-1]
+    if sighting is None:
+        return Broadcast(last) if last.sent_at is None else Wait()
+    if sighting.inclusion is not None:
+        return Move(State.INCLUDED, sighting.inclusion)
+    if entry.nonce is not None and sighting.mined_nonce > entry.nonce:
+        # A node that lags may know the nonce before the receipt; only a repeated sighting counts.
+        if entry.foreign_sightings + 1 < rules.foreign_after:
+            return Suspect()
+        return Halt(
+            f"nonce {entry.nonce} was used by a transaction that this agent did not make:"
+            " the key is in use elsewhere, or an old copy of the journal was restored"
+        )
+    if last.sent_at is None or entry.state is State.SIGNED:
+        return Broadcast(last) if last.sent_at is None or now - last.sent_at >= rules.resend_s else Wait()
+    if not sighting.pooled:
+        return Broadcast(last) if now - last.sent_at >= rules.resend_s else Wait()
+    if now - last.signed_at >= rules.bump_s and last.fee.max_fee > 0:
+        return Bump(last)
+    return Wait()
+
+
+def _next_of_included(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
+    found = sighting.inclusion
+    if found is None:
+        return Move(State.SENT, why="the block that held it is no longer part of the chain")
+    if found != entry.inclusion:
+        return Move(State.INCLUDED, found, why="it was mined again in another block")
+    if sighting.agreeing < rules.agreement or sighting.head - found.block_number < rules.depth:
+        return Wait()
+    if not found.succeeded:
+        return Move(State.REFUSED, found, why="the contract reverted it")
+    return Move(State.FINAL, found)
+
+
+def _next_of_final(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
+    """A reorganisation deeper than the depth: as many nodes as made it final must say that it is gone."""
+    if entry.nonce is None or sighting.mined_nonce > entry.nonce or sighting.agreeing < rules.agreement:
+        return Wait()
+    return Move(State.SENT, why="a reorganisation deeper than the configured depth removed it")
