@@ -1,0 +1,99 @@
+# `make demo` and `make test` are the two commands; everything else is a part of them, or for a
+# day's work. Each sets up what it needs first (.ci/setup), and a second time that takes no network.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Tools of the project come before the machine's: a node from PyPI lives in .venv/bin too. A user's
+# PATH often lacks the sbin folders, where Debian puts mosquitto and mkfs.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/contracts/node_modules/.bin:$(PATH):/usr/sbin:/sbin
+
+PYTHON := .venv/bin/python
+ANALYSIS := .venv-analysis/bin
+PYTEST := $(PYTHON) -m pytest
+# Tests run one after another: they time faults on two cores, where neighbours would disturb them.
+ARGS ?=
+FOR ?=
+PACKAGES = $(foreach package,agent drivers contracts simulators,$(if $(wildcard $(package)/__init__.py),$(package)))
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+# --- The two commands ---
+
+.PHONY: demo
+demo: ## two meters, a chain, a broker and the agent until Ctrl-C; `make demo FOR=60` for 60 seconds
+	@.ci/setup python contracts broker
+	@exec $(PYTHON) -m simulators.demo $(if $(FOR),--for $(FOR)) $(ARGS)
+
+.PHONY: test
+test: setup lint contracts-check ## everything that must pass before a commit is shared (under ten minutes)
+	@echo "test: unit and integration tests"
+	@$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered $(ARGS)
+
+# --- Tests in parts ---
+
+.PHONY: setup
+setup: ## install what demo and test need, and nothing that is there already
+	@.ci/setup python contracts broker analysis
+
+.PHONY: unit
+unit: ## unit tests alone: no sockets, no clock, a few seconds
+	@.ci/setup python
+	@$(PYTEST) tests/unit $(ARGS)
+
+.PHONY: integration
+integration: ## integration tests alone: real parts on loopback
+	@.ci/setup python contracts broker
+	@$(PYTEST) -m "integration and not slow" $(ARGS)
+
+.PHONY: test-slow
+test-slow: ## minutes-long tests: fault loops, power cut, systemd (some need root and say so)
+	@.ci/setup python contracts broker fault-tools
+	@echo "test-slow: fault loops, power cut, systemd"
+	@$(PYTEST) -m slow $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "test-slow: there is no slow test" || exit $$code; }
+
+.PHONY: bench
+bench: ## measure gas, memory, processor, bytes written and latency
+	@.ci/setup python contracts broker
+	@exec $(PYTHON) -m simulators.bench $(ARGS)
+
+# --- Checks ---
+
+.PHONY: lint
+lint: ## ruff, mypy, import walls, and shellcheck where it is installed
+	@.ci/setup python
+	@echo "lint: ruff, mypy, import-linter"
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m ruff format --check --quiet . || { echo "lint: not formatted; run: make format"; exit 1; }
+	@$(PYTHON) -m mypy --no-error-summary $(addprefix -p ,$(PACKAGES))
+	@PYTHONPATH=. .venv/bin/lint-imports --no-cache --no-logo
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/setup .ci/run; else echo "lint: no shellcheck here, so .ci is not checked"; fi
+
+.PHONY: format
+format: ## let ruff format and fix what it can
+	@.ci/setup python
+	@$(PYTHON) -m ruff check --quiet --fix .
+	@$(PYTHON) -m ruff format .
+
+.PHONY: contracts-check
+contracts-check: ## recompile and compare the artifact, forge tests, slither
+	@.ci/setup python contracts analysis
+	@.ci/contracts-check
+
+.PHONY: security
+security: ## bandit, secrets in files and history, known vulnerabilities, SBOM in build/
+	@.ci/setup python analysis
+	@.ci/security
+
+# --- Keeping house ---
+
+.PHONY: lock
+lock: ## resolve the dependencies anew into the lock files (network; uv from PyPI)
+	@.ci/setup python
+	@.ci/lock
+
+.PHONY: clean
+clean: ## remove what was built or measured; the environments and npm packages stay
+	rm -rf build dist htmlcov .coverage .coverage.* .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis contracts/out contracts/cache
