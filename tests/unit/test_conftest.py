@@ -15,7 +15,7 @@ import pytest
     [
         pytest.param(socket.socket, id="socket"),
         pytest.param(_socket.socket, id="the C type below it"),
-        pytest.param(socket.socketpair, id="socketpair"),
+        pytest.param(lambda: socket.socketpair(), id="socketpair"),
         pytest.param(lambda: socket.create_connection(("127.0.0.1", 1)), id="connection"),
         pytest.param(lambda: socket.getaddrinfo("localhost", 1), id="name lookup"),
     ],
