@@ -17,7 +17,9 @@
     └── Stop                   a person must act before this part may go on
         ├── Halted             submission stopped: foreign nonce, another chain, a changed contract
         ├── KeystoreInvalid    there is no key, or it cannot be opened
-        ├── JournalDamaged     the journal cannot be opened and was not replaced
+        ├── JournalDamaged     the journal's file is damaged; at start it is set aside and a new one begun
+        ├── JournalTooNew      a newer release wrote the journal; it is left as it is
+        ├── DiskFailed         the disk under the journal gives errors; the process ends and is started again
         └── ConfigurationInvalid  exit code 78
 
 A stage catches ``Retry`` and ``Refuse``; ``Stop`` passes through it to whoever runs it.
@@ -98,7 +100,15 @@ class KeystoreInvalid(Stop):
 
 
 class JournalDamaged(Stop):
-    """The journal is damaged and could not be set aside."""
+    """The journal's file is damaged."""
+
+
+class JournalTooNew(Stop):
+    """The journal was written by a newer release."""
+
+
+class DiskFailed(Stop):
+    """The disk under the journal gives errors."""
 
 
 class ConfigurationInvalid(Stop):

@@ -77,9 +77,7 @@ class Close:
         boundary_ms = self.boundary * _MS
         if self.production is None or self.consumption is None or now_ms < boundary_ms:
             return None
-        fresh = [
-            register for register in (self.production, self.consumption) if register.taken_ms >= boundary_ms
-        ]
+        fresh = [register for register in (self.production, self.consumption) if register.taken_ms >= boundary_ms]
         if not fresh or (len(fresh) == 1 and now_ms < boundary_ms + grace_ms(self.period_s)):
             return None
         taken_ms = max(register.taken_ms for register in fresh)

@@ -31,7 +31,5 @@ class Liveness:
 
     def stalled(self, now: float) -> list[str]:
         """The loops that are overdue, longest first."""
-        overdue = [
-            (now - beat.last, loop) for loop, beat in self._beats.items() if now - beat.last > beat.budget_s
-        ]
+        overdue = [(now - beat.last, loop) for loop, beat in self._beats.items() if now - beat.last > beat.budget_s]
         return [loop for _, loop in sorted(overdue, reverse=True)]

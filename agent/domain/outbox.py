@@ -57,6 +57,27 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Intent:
+    """Something that the household wants on the chain.
+
+    Attributes:
+        key: idempotency key; a second intent with the same key is the same intent.
+        kind: what it is for.
+        to: address called, ``0x`` hex.
+        data: calldata.
+        gas: gas limit.
+        expires_at: UTC epoch seconds after which an unsigned one is not worth sending; None for never.
+    """
+
+    key: str
+    kind: Kind
+    to: str
+    data: bytes
+    gas: int
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One signed transaction for an entry.
 
@@ -230,25 +251,33 @@ def next_step(entry: Entry, sighting: Sighting | None, now: int, rules: Rules) -
 
 def _next_of_broadcast(entry: Entry, sighting: Sighting | None, now: int, rules: Rules) -> Step:
     last = entry.attempts[-1]
+    if last.sent_at is None:
+        # Bytes may have left before a crash; sending the same ones again is harmless, unless they are mined already.
+        return Broadcast(last) if sighting is None or sighting.inclusion is None else _move_in(sighting.inclusion)
     if sighting is None:
-        return Broadcast(last) if last.sent_at is None else Wait()
+        return Wait()
     if sighting.inclusion is not None:
-        return Move(State.INCLUDED, sighting.inclusion)
+        return _move_in(sighting.inclusion)
     if entry.nonce is not None and sighting.mined_nonce > entry.nonce:
-        # A node that lags may know the nonce before the receipt; only a repeated sighting counts.
-        if entry.foreign_sightings + 1 < rules.foreign_after:
-            return Suspect()
-        return Halt(
-            f"nonce {entry.nonce} was used by a transaction that this agent did not make:"
-            " the key is in use elsewhere, or an old copy of the journal was restored"
-        )
-    if last.sent_at is None or entry.state is State.SIGNED:
-        return Broadcast(last) if last.sent_at is None or now - last.sent_at >= rules.resend_s else Wait()
-    if not sighting.pooled:
+        return _nonce_taken(entry, rules)
+    if entry.state is State.SIGNED or not sighting.pooled:
         return Broadcast(last) if now - last.sent_at >= rules.resend_s else Wait()
-    if now - last.signed_at >= rules.bump_s and last.fee.max_fee > 0:
-        return Bump(last)
-    return Wait()
+    stuck = now - last.signed_at >= rules.bump_s and last.fee.max_fee > 0
+    return Bump(last) if stuck else Wait()
+
+
+def _move_in(found: Inclusion) -> Step:
+    return Move(State.INCLUDED, found)
+
+
+def _nonce_taken(entry: Entry, rules: Rules) -> Step:
+    """The account moved past the nonce without us; a lagging node may only know the nonce before the receipt."""
+    if entry.foreign_sightings + 1 < rules.foreign_after:
+        return Suspect()
+    return Halt(
+        f"nonce {entry.nonce} was used by a transaction that this agent did not make:"
+        " the key is in use elsewhere, or an old copy of the journal was restored"
+    )
 
 
 def _next_of_included(entry: Entry, sighting: Sighting, rules: Rules) -> Step:

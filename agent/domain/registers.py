@@ -130,9 +130,7 @@ def observe(
 
 
 def _booked(state: RegisterState, seen: Observation) -> RegisterState:
-    return replace(
-        state, raw_wh=seen.raw_wh, at_ms=seen.at_ms, serial=seen.serial or state.serial, suspicion=None
-    )
+    return replace(state, raw_wh=seen.raw_wh, at_ms=seen.at_ms, serial=seen.serial or state.serial, suspicion=None)
 
 
 def _discontinuity(state: RegisterState, seen: Observation, rules: RegisterRules) -> Discontinuity | None:
@@ -148,16 +146,12 @@ def _discontinuity(state: RegisterState, seen: Observation, rules: RegisterRules
     return None
 
 
-def _suspect(
-    held: Suspicion | None, seen: Observation, kind: Discontinuity, rules: RegisterRules
-) -> Suspicion:
+def _suspect(held: Suspicion | None, seen: Observation, kind: Discontinuity, rules: RegisterRules) -> Suspicion:
     """Count the sighting if it continues what is held; else begin anew."""
     if held is not None and held.kind is kind and held.serial == seen.serial:
         rise = seen.raw_wh - held.raw_wh
         if -rules.resolution_wh <= rise <= rules.most_wh(seen.at_ms - held.seen_ms):
-            return replace(
-                held, raw_wh=max(seen.raw_wh, held.raw_wh), seen_ms=seen.at_ms, sightings=held.sightings + 1
-            )
+            return replace(held, raw_wh=max(seen.raw_wh, held.raw_wh), seen_ms=seen.at_ms, sightings=held.sightings + 1)
     return Suspicion(kind, seen.raw_wh, seen.serial, seen.at_ms, seen.at_ms, 1)
 
 

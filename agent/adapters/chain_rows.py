@@ -1,0 +1,40 @@
+"""The journal's copy of what the chain said last, for starts without a network and for ``status``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from agent.adapters.journal import Journal
+from agent.domain.market import Head, HouseholdState, Parameters
+
+_PARAMETERS = "parameters"
+_HOUSEHOLD = "household"
+
+
+class ChainRows:
+    """Parameters and household state as the contract stated them last."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def parameters(self) -> Parameters | None:
+        """The parameters, or None if the contract was never asked."""
+        kept = self._journal.fact(_PARAMETERS)
+        return None if kept is None else Parameters(**json.loads(kept))
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Keep the parameters."""
+        self._journal.set_fact(_PARAMETERS, json.dumps(asdict(parameters)))
+
+    def household(self) -> tuple[HouseholdState, Head] | None:
+        """The household's state and the block at which it was read, or None."""
+        kept = self._journal.fact(_HOUSEHOLD)
+        if kept is None:
+            return None
+        facts = json.loads(kept)
+        return HouseholdState(**facts["state"]), Head(**facts["head"])
+
+    def set_household(self, household: HouseholdState, head: Head) -> None:
+        """Keep what the contract holds of the household, and at which block."""
+        self._journal.set_fact(_HOUSEHOLD, json.dumps({"state": asdict(household), "head": asdict(head)}))

@@ -1,0 +1,50 @@
+"""The journal's rows of events: what happened, for the household, the installer and telemetry."""
+
+from __future__ import annotations
+
+import json
+
+from agent.adapters.journal import Journal
+from agent.domain.telemetry import JournalEvent
+
+_MARK = "event_mark"
+
+
+class EventRows:
+    """Events in the order in which they happened."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def add(self, at: int, name: str, level: str, facts: dict[str, object]) -> None:
+        """Keep one event.
+
+        Args:
+            at: UTC epoch seconds.
+            name: stable name, for example ``meter.lost``.
+            level: ``info``, ``warning`` or ``error``.
+            facts: what goes with it; values that JSON does not know are kept as text.
+        """
+        with self._journal.transaction() as journal:
+            journal.execute(
+                "INSERT INTO event (at, name, level, facts) VALUES (?, ?, ?, ?)",
+                (at, name, level, json.dumps(facts, sort_keys=True, default=str)),
+            )
+
+    def events_after(self, id: int, limit: int) -> list[JournalEvent]:  # noqa: A002 # the port's name for it
+        """Events after row ``id``, oldest first."""
+        rows = self._journal.query("SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?", (id, limit))
+        return [JournalEvent(row["id"], row["at"], row["name"], row["level"], json.loads(row["facts"])) for row in rows]
+
+    def event_mark(self) -> int:
+        """The last event that was handed to the broker; 0 at first."""
+        return int(self._journal.fact(_MARK) or 0)
+
+    def set_event_mark(self, id: int) -> None:  # noqa: A002 # the port's name for it
+        """Note the last event that was handed to the broker."""
+        self._journal.set_fact(_MARK, str(id))
+
+    def prune(self, before: int) -> int:
+        """Delete events older than ``before`` (UTC epoch seconds); returns how many."""
+        with self._journal.transaction() as journal:
+            return journal.execute("DELETE FROM event WHERE at < ?", (before,))

@@ -1,0 +1,188 @@
+"""Confirm: follow what was sent until it is final, and move it back when the chain reorganises."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from agent.domain.errors import JournalBusy, NodeUnavailable
+from agent.domain.fees import FeeQuote, bump
+from agent.domain.outbox import (
+    Attempt,
+    Broadcast,
+    Bump,
+    Entry,
+    Halt,
+    Move,
+    Rules,
+    Sighting,
+    State,
+    Step,
+    Suspect,
+    next_step,
+)
+from agent.stages.ports import Clock, Events, Together
+from agent.stages.ports import Outbox as OutboxPort
+from agent.stages.submit import Fees, Readings, Signer, release
+
+
+class Nodes(Protocol):
+    """The full nodes, asked together."""
+
+    def sight(self, entry: Entry) -> Sighting:
+        """What the nodes say of one entry; raises NodeUnavailable."""
+
+    def broadcast(self, raw: bytes) -> bool:
+        """Send the same bytes to every usable node; raises NodeUnavailable."""
+
+    def fee_quote(self) -> FeeQuote:
+        """What gas costs now; raises NodeUnavailable."""
+
+    def mined_nonce(self) -> int:
+        """How many of the account's transactions are mined, the lowest that a usable node says.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+
+
+class Outbox(OutboxPort, Protocol):
+    """The outbox's rows."""
+
+    def final_from(self, nonce: int) -> list[Entry]:
+        """Entries called final whose nonce is ``nonce`` or higher."""
+
+    def suspect(self, entry_id: int) -> None:
+        """Count a sighting of the entry's nonce used by somebody else."""
+
+
+class Confirm:
+    """Follows what was sent.
+
+    Args:
+        began_at: UTC epoch seconds at which this process began. An entry older than that whose nonce was used by an
+            unknown transaction tells of a restored journal, not of a stolen key: it is replaced, not a reason to halt.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        readings: Readings,
+        journal: Together,
+        nodes: Nodes,
+        signer: Signer,
+        rules: Rules,
+        fees: Fees,
+        began_at: int,
+        clock: Clock,
+        events: Events,
+    ) -> None:
+        self._outbox = outbox
+        self._readings = readings
+        self._journal = journal
+        self._nodes = nodes
+        self._signer = signer
+        self._rules = rules
+        self._fees = fees
+        self._began_at = began_at
+        self._clock = clock
+        self._events = events
+        self._looked_back = False
+
+    def run_once(self) -> bool:
+        """Take everything in flight one step on; returns whether anything changed its state."""
+        if self._outbox.halted() is not None:
+            return False
+        in_flight = [entry for entry in self._outbox.open_entries() if entry.state in {State.SENT, State.INCLUDED}]
+        changed = False
+        try:
+            if in_flight or not self._looked_back:
+                changed = self._look_back()
+            for entry in in_flight:
+                sighting = self._nodes.sight(entry)
+                changed |= self._apply(entry, next_step(entry, sighting, self._now(), self._rules))
+        except (NodeUnavailable, JournalBusy):  # the pool and the record stage say so; the next turn asks again
+            return changed
+        return changed
+
+    def _now(self) -> int:
+        return self._clock.now_ms() // 1000
+
+    def _look_back(self) -> bool:
+        """One nonce tells whether anything called final has gone: it falls only on a reorganisation."""
+        changed = False
+        for entry in self._outbox.final_from(self._nodes.mined_nonce()):
+            changed |= self._apply(entry, next_step(entry, self._nodes.sight(entry), self._now(), self._rules))
+        self._looked_back = True
+        return changed
+
+    def _apply(self, entry: Entry, step: Step) -> bool:
+        match step:
+            case Move():
+                return self._move(entry, step)
+            case Broadcast(attempt):
+                accepted = self._nodes.broadcast(attempt.raw)
+                self._outbox.sent(entry.id, attempt.tx_hash, self._now(), accepted=accepted)
+                self._events.info("transaction.sent_again", tx_hash=attempt.tx_hash, entry=entry.id, accepted=accepted)
+            case Bump(attempt):
+                self._bump(entry, attempt)
+            case Suspect():
+                self._outbox.suspect(entry.id)
+            case Halt(why):
+                return self._nonce_taken(entry, why)
+            case _:
+                pass
+        return False
+
+    def _move(self, entry: Entry, step: Move) -> bool:
+        with self._journal.transaction():
+            self._outbox.move(entry.id, step.to, self._now(), step.inclusion, step.why)
+            if step.to is State.REFUSED:
+                release(self._readings, [row for row, _ in self._readings.of_entry(entry.id)], step.why)
+        facts: dict[str, object] = {"entry": entry.id, "kind": entry.kind, "nonce": entry.nonce}
+        if step.inclusion is not None:
+            facts |= {"tx_hash": step.inclusion.tx_hash, "block": step.inclusion.block_number}
+        if step.to is State.REFUSED:
+            self._events.error(
+                "transaction.reverted",
+                **facts,
+                advice="run 'prosumer-agent readings' and give the refused ones to the distribution company",
+            )
+        elif step.why:
+            self._events.warning("transaction.reorganised", **facts, problem=step.why, advice="it is followed again")
+        else:
+            self._events.info(f"transaction.{step.to}", **facts)
+        return True
+
+    def _bump(self, entry: Entry, last: Attempt) -> None:
+        fee = bump(last.fee, self._nodes.fee_quote(), self._fees.most)
+        if fee is None or entry.nonce is None:
+            if self._now() - (last.sent_at or 0) >= self._rules.bump_s:
+                self._nodes.broadcast(last.raw)
+                self._outbox.sent(entry.id, last.tx_hash, self._now(), accepted=True)
+            return
+        tx_hash, raw = self._signer.sign_transaction(entry.nonce, entry.to, entry.data, entry.gas, fee)
+        attempt = Attempt(tx_hash, raw, fee, signed_at=self._now())
+        self._outbox.bump(entry.id, attempt)
+        accepted = self._nodes.broadcast(raw)
+        self._outbox.sent(entry.id, tx_hash, self._now(), accepted=accepted)
+        self._events.info("transaction.bumped", entry=entry.id, tx_hash=tx_hash, max_fee=fee.max_fee)
+
+    def _nonce_taken(self, entry: Entry, why: str) -> bool:
+        rows = [row for row, _ in self._readings.of_entry(entry.id)]
+        if entry.created_at < self._began_at:
+            with self._journal.transaction():
+                self._outbox.move(entry.id, State.REPLACED, self._now(), why=why)
+                release(self._readings, rows, why)
+            self._events.warning(
+                "journal.behind_chain",
+                nonce=entry.nonce,
+                problem=why,
+                advice="if no backup was restored and no card copied, run 'prosumer-agent keys' to see who has the key",
+            )
+            return True
+        self._outbox.halt(why)
+        self._events.error(
+            "submit.halted", why=why, advice="find out who else has the key; then run 'prosumer-agent keys resume'"
+        )
+        return True

@@ -1,0 +1,223 @@
+"""Follow: what the contract says of the market and of this household takes effect here, without a restart.
+
+The first answer after a start also settles whether this journal is the newest: one that was restored from a backup
+continues above everything that the chain has already seen.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from agent.domain.errors import JournalBusy, NodeUnavailable
+from agent.domain.market import Head, HouseholdState, Parameters
+from agent.stages.ports import Clock, Events, Together
+
+# Readings that were signed but had not reached the chain when the journal was lost may have been published; new
+# numbers begin beyond any that can have been given out in ten days of quarter hours.
+_LEAP = 1_000
+# A block may be this far ahead of a right clock: validators accept some drift in each other's.
+_AHEAD_S = 60
+# A chain or a clock is worth a word when the newest block is older than this.
+_STALE_S = 600
+
+
+class Nodes(Protocol):
+    """The full nodes, asked together. Every method raises NodeUnavailable."""
+
+    def head(self) -> Head:
+        """The newest block that they agree on."""
+
+    def parameters(self) -> Parameters:
+        """The market's parameters."""
+
+    def household(self) -> HouseholdState:
+        """What the contract holds of the household."""
+
+    def pending_nonce(self) -> int:
+        """The account's next nonce, counting what waits in the mempools."""
+
+
+class MeterRows(Protocol):
+    """The journal's rows about meters."""
+
+    def epoch(self) -> int:
+        """The epoch in force; 0 before the contract named the first."""
+
+    def follow_epoch(self, contract_epoch: int, contract_sequence: int) -> bool:
+        """Take over an epoch that the registration office opened; returns whether it changed."""
+
+
+class ReadingRows(Protocol):
+    """The journal's rows about readings."""
+
+    def next_sequence(self, epoch: int) -> int:
+        """The sequence of the epoch's next reading."""
+
+    def raise_floor(self, epoch: int, sequence: int) -> None:
+        """Never number a reading of the epoch at or below ``sequence`` again."""
+
+
+class Outbox(Protocol):
+    """The outbox's rows."""
+
+    def next_nonce(self) -> int:
+        """The lowest nonce that this journal has not given away."""
+
+    def raise_nonce_floor(self, nonce: int) -> None:
+        """Never give a nonce below ``nonce`` away."""
+
+    def halted(self) -> str | None:
+        """Why submission is stopped, or None."""
+
+
+class ParameterRows(Protocol):
+    """The journal's copy of what the chain said last."""
+
+    def parameters(self) -> Parameters | None:
+        """The parameters, or None if the contract was never asked."""
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Keep the parameters."""
+
+    def set_household(self, household: HouseholdState, head: Head) -> None:
+        """Keep what the contract holds of the household, and at which block."""
+
+
+class Follow:
+    """Keeps the journal's view of the contract up to date.
+
+    Args:
+        fresh: whether the journal was written so recently that no other copy can have gone on without it; then
+            readings may be numbered before the chain has been asked.
+    """
+
+    def __init__(
+        self,
+        *,
+        nodes: Nodes,
+        parameters: ParameterRows,
+        meters: MeterRows,
+        readings: ReadingRows,
+        outbox: Outbox,
+        journal: Together,
+        clock: Clock,
+        events: Events,
+        fresh: bool,
+    ) -> None:
+        self._nodes = nodes
+        self._rows = parameters
+        self._meters = meters
+        self._readings = readings
+        self._outbox = outbox
+        self._journal = journal
+        self._clock = clock
+        self._events = events
+        self._fresh = fresh
+        self._lock = threading.Lock()
+        self._parameters = parameters.parameters()
+        self._household: HouseholdState | None = None
+        self._reconciled = False
+        self._ahead = False
+        self._stale = False
+
+    def run_once(self) -> bool:
+        """Ask the contract; returns whether something changed."""
+        try:
+            head = self._nodes.head()
+            self._compare_clock(head)
+            parameters, household = self._nodes.parameters(), self._nodes.household()
+            nonce = None if self._reconciled else self._nodes.pending_nonce()
+            with self._journal.transaction():
+                changed = self._take_parameters(parameters)
+                changed |= self._take_household(household, head)
+                if nonce is not None:
+                    self._reconcile(household, nonce)
+        except (NodeUnavailable, JournalBusy):  # the pool and the record stage say so
+            return False
+        self._reconciled = True
+        with self._lock:
+            self._parameters, self._household = parameters, household
+        return changed
+
+    def reporting_period_s(self) -> int | None:
+        """The reporting period in force, seconds; None until the contract has been asked once."""
+        with self._lock:
+            return None if self._parameters is None else self._parameters.reporting_period_s
+
+    def may_number(self) -> bool:
+        """Whether readings may be numbered."""
+        return not self._ahead and (self._reconciled or self._fresh)
+
+    def may_submit(self) -> bool:
+        """Whether transactions may be signed."""
+        return not self._ahead and self._reconciled
+
+    def _take_parameters(self, parameters: Parameters) -> bool:
+        known = self._rows.parameters()
+        if parameters == known:
+            return False
+        self._rows.set_parameters(parameters)
+        self._events.info(
+            "parameters.changed",
+            reporting_period_s=parameters.reporting_period_s,
+            paused=parameters.paused,
+            service_cost=parameters.service_cost,
+        )
+        return True
+
+    def _take_household(self, household: HouseholdState, head: Head) -> bool:
+        before = self._household
+        if household != before:
+            self._rows.set_household(household, head)
+        changed = self._meters.follow_epoch(household.epoch, household.sequence)
+        if changed:
+            self._events.info("epoch.opened", epoch=household.epoch)
+        if before is not None and before.active == household.active:
+            return changed
+        if household.active:
+            self._events.info("household.active", epoch=household.epoch)
+        elif household.enrolled:
+            self._events.error("household.suspended", advice="ask the registration office why")
+        else:
+            self._events.warning(
+                "household.not_enrolled",
+                advice="run 'prosumer-agent enrol' and hand the file to the registration office",
+            )
+        return True
+
+    def _reconcile(self, household: HouseholdState, nonce: int) -> None:
+        """Continue above what the chain has seen, should this journal be an old copy."""
+        ours = self._readings.next_sequence(household.epoch)
+        if household.epoch and household.sequence >= ours:
+            self._readings.raise_floor(household.epoch, household.sequence + _LEAP)
+            self._events.warning(
+                "journal.behind_chain",
+                chain_sequence=household.sequence,
+                journal_sequence=ours - 1,
+                advice="an older copy of the journal is in use; intervals between are on the chain but not in it",
+            )
+        if self._outbox.halted() is None and nonce > self._outbox.next_nonce():
+            self._outbox.raise_nonce_floor(nonce)
+
+    def _compare_clock(self, head: Head) -> None:
+        """A block from the future shows a clock that is behind; nothing is signed until that is over."""
+        difference = head.timestamp - self._clock.now_ms() // 1000
+        ahead = difference > _AHEAD_S
+        if ahead and not self._ahead:
+            self._events.error(
+                "clock.behind_chain",
+                seconds=difference,
+                advice="check the time server and the network; nothing is signed until the clock is right",
+            )
+        elif self._ahead and not ahead:
+            self._events.info("clock.agrees")
+        self._ahead = ahead
+        stale = -difference > _STALE_S
+        if stale and not self._stale:
+            self._events.warning(
+                "chain.stale",
+                seconds=-difference,
+                advice="either the chain stands still or this clock is ahead; compare with a watch",
+            )
+        self._stale = stale

@@ -1,0 +1,169 @@
+"""Record: minute rows, register states and the reading at each interval's end go to the journal.
+
+Everything that concerns a boundary is one transaction. While the journal takes nothing (locked, full, read-only) the
+rows wait in the polls' memory, polling goes on, and the next turn tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from agent.domain.errors import JournalBusy
+from agent.domain.intervals import Close, Register, last_boundary
+from agent.domain.readings import ClosedReading
+from agent.domain.registers import RegisterState
+from agent.domain.samples import MeterRole, MinuteRow
+from agent.stages.ports import Clock, Events, Together
+
+
+class Polled(Protocol):
+    """What a meter's poll holds in memory."""
+
+    role: MeterRole
+
+    def newest(self) -> Register | None:
+        """The newest register that may be booked."""
+
+    def state(self) -> RegisterState:
+        """What is known of the register."""
+
+    def ended_epochs(self) -> int:
+        """How many epochs its discontinuities have ended since the process began."""
+
+    def minutes(self) -> list[MinuteRow]:
+        """Minutes that are over, oldest first."""
+
+    def forget(self, count: int) -> None:
+        """Forget the oldest minutes."""
+
+
+class MeterRows(Protocol):
+    """The journal's rows about meters."""
+
+    def add_minutes(self, rows: Iterable[MinuteRow]) -> None:
+        """Keep minute rows."""
+
+    def save_register(self, role: MeterRole, state: RegisterState) -> None:
+        """Keep what is known of a register."""
+
+    def epoch(self) -> int:
+        """The epoch in force; 0 before the contract named the first."""
+
+    def end_epochs(self, ended: int) -> int:
+        """Count epochs that ended; returns the one in force."""
+
+
+class ReadingRows(Protocol):
+    """The journal's rows about readings."""
+
+    def close(self, reading: ClosedReading) -> bool:
+        """Keep an interval's reading; returns whether it was new."""
+
+    def last_end(self) -> int | None:
+        """The last closed boundary."""
+
+
+class Period(Protocol):
+    """The reporting period in force."""
+
+    def reporting_period_s(self) -> int | None:
+        """Seconds; None until the contract has been asked once."""
+
+
+class Record:
+    """Writes what the polls hold, and closes intervals."""
+
+    def __init__(
+        self,
+        *,
+        production: Polled,
+        consumption: Polled,
+        meters: MeterRows,
+        readings: ReadingRows,
+        journal: Together,
+        period: Period,
+        clock: Clock,
+        events: Events,
+    ) -> None:
+        self._production = production
+        self._consumption = consumption
+        self._meters = meters
+        self._readings = readings
+        self._journal = journal
+        self._period = period
+        self._clock = clock
+        self._events = events
+        self._counted_epochs = {production.role: 0, consumption.role: 0}
+        self._last_end: int | None = None
+        self._busy = False
+
+    def run_once(self) -> bool:
+        """Write what is due; returns whether an interval was closed."""
+        try:
+            closed = self._write()
+        except JournalBusy as error:
+            if not self._busy:
+                self._busy = True
+                self._events.warning(
+                    "journal.busy",
+                    problem=str(error),
+                    advice="free space on the disk, or end the program that holds the journal; rows wait in memory",
+                )
+            return False
+        if self._busy:
+            self._busy = False
+            self._events.info("journal.back")
+        return closed
+
+    def _write(self) -> bool:
+        polls = (self._production, self._consumption)
+        ended = {poll.role: poll.ended_epochs() for poll in polls}
+        new_epochs = sum(ended[role] - self._counted_epochs[role] for role in ended)
+        minutes = [poll.minutes() for poll in polls]
+        reading = None if new_epochs else self._due()
+        if not new_epochs and reading is None and not any(minutes):
+            return False
+        if {poll.role: poll.ended_epochs() for poll in polls} != ended:
+            return False  # an epoch ended while we looked: what was gathered mixes two; the next turn sorts it out
+        closed = False
+        with self._journal.transaction():
+            self._meters.add_minutes(sorted((row for rows in minutes for row in rows), key=lambda row: row.minute))
+            for poll in polls:
+                self._meters.save_register(poll.role, poll.state())
+            if new_epochs:
+                self._meters.end_epochs(new_epochs)
+            if reading is not None:
+                closed = self._readings.close(reading)
+        self._counted_epochs = ended
+        for poll, rows in zip(polls, minutes, strict=True):
+            poll.forget(len(rows))
+        if reading is not None:
+            self._last_end = reading.interval_end
+        if closed and reading is not None:
+            self._events.info(
+                "interval.closed",
+                interval_end=reading.interval_end,
+                produced_wh=reading.produced_wh,
+                consumed_wh=reading.consumed_wh,
+                flags=int(reading.flags),
+                gap_s=reading.gap_s,
+            )
+        return closed
+
+    def _due(self) -> ClosedReading | None:
+        """The reading of the latest boundary, if it has none yet and there is something to state."""
+        period_s = self._period.reporting_period_s()
+        if period_s is None or not self._clock.trusted():
+            return None
+        now_ms = self._clock.now_ms()
+        boundary = last_boundary(now_ms // 1000, period_s)
+        if self._last_end is None:
+            self._last_end = self._readings.last_end()
+        if self._last_end is not None and boundary <= self._last_end:
+            return None
+        epoch = self._meters.epoch()
+        if epoch == 0:  # not enrolled: there is nobody to state it to
+            return None
+        close = Close(boundary, period_s, epoch, self._last_end, self._production.newest(), self._consumption.newest())
+        return close.at(now_ms)
