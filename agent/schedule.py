@@ -1,0 +1,133 @@
+"""Looping and timing: the one place that knows when a stage has its turn.
+
+Every stage is a job of the scheduler with at most one turn under way and late turns folded into one, so a stage that
+is slow delays nobody else. A stage that has done something can wake the next one, so that a closed interval does not
+wait for its turn to be sealed and sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
+    EVENT_JOB_MAX_INSTANCES,
+    JobExecutionEvent,
+    JobSubmissionEvent,
+)
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from agent.domain.liveness import Liveness
+
+# A loop that has made no progress for its period and this long on top hangs: the longest single wait of any stage (a
+# silent full node, a journal that another process holds) is well below it.
+_SLACK_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One stage and its timing.
+
+    Attributes:
+        name: stable name, for the watchdog and the log.
+        turn: the stage's ``run_once``; returns whether it did something.
+        every_s: seconds between turns.
+        offset_s: how long after the whole ``every_s`` its turn comes; lets a stage follow another in the same second.
+        wakes: names of the loops that have a turn at once after one that did something.
+    """
+
+    name: str
+    turn: Callable[[], bool]
+    every_s: float
+    offset_s: float = 0.0
+    wakes: tuple[str, ...] = ()
+
+
+class Schedule:
+    """Runs loops until it is stopped.
+
+    Args:
+        loops: what to run.
+        monotonic: seconds that never step.
+        failed: called once, from a worker thread, with the name and the error of the first turn that raised.
+    """
+
+    def __init__(
+        self, loops: list[Loop], monotonic: Callable[[], float], failed: Callable[[str, BaseException], None]
+    ) -> None:
+        self._loops = {loop.name: loop for loop in loops}
+        self._monotonic = monotonic
+        self._failed = failed
+        self._liveness = Liveness()
+        self._lock = threading.Lock()
+        self._again: set[str] = set()
+        # Its own log lines would repeat ours with a traceback; errors reach us through the listener.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(max_workers=len(loops))},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._scheduler.add_listener(self._ended, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
+        self._scheduler.add_listener(self._missed_turn, EVENT_JOB_MAX_INSTANCES)
+
+    def start(self) -> None:
+        """Begin; every loop has its first turn at its next whole period."""
+        now = self._monotonic()
+        for loop in self._loops.values():
+            self._liveness.expect(loop.name, loop.every_s + _SLACK_S, now)
+            self._scheduler.add_job(loop.turn, self._trigger(loop), id=loop.name, name=loop.name)
+        self._scheduler.start()
+
+    def stop(self, *, wait: bool) -> None:
+        """End; with ``wait`` the turns under way are waited for."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=wait)
+
+    def wake(self, name: str) -> None:
+        """Give a loop its turn now."""
+        self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
+    def stepped(self) -> None:
+        """The wall clock has stepped: plan every turn anew, since the plan is in wall time."""
+        for loop in self._loops.values():
+            self._scheduler.reschedule_job(loop.name, trigger=self._trigger(loop))
+
+    def stalled(self) -> list[str]:
+        """Loops that make no progress, the longest first."""
+        with self._lock:
+            return self._liveness.stalled(self._monotonic())
+
+    @staticmethod
+    def _trigger(loop: Loop) -> IntervalTrigger:
+        # Aligned to whole periods of the epoch, so that samples fall on interval boundaries.
+        now = datetime.now(UTC).timestamp()
+        start = now // loop.every_s * loop.every_s + loop.offset_s
+        if start <= now:
+            start += loop.every_s
+        begin = datetime.fromtimestamp(0, UTC) + timedelta(seconds=start)
+        return IntervalTrigger(seconds=loop.every_s, start_date=begin, timezone=UTC)
+
+    def _missed_turn(self, event: JobSubmissionEvent) -> None:
+        """Its turn came while one was under way: it has another as soon as that ends."""
+        with self._lock:
+            self._again.add(event.job_id)
+
+    def _ended(self, event: JobExecutionEvent) -> None:
+        loop = self._loops[event.job_id]
+        with self._lock:
+            self._liveness.beat(loop.name, self._monotonic())
+            again = loop.name in self._again
+            self._again.discard(loop.name)
+        if event.exception is not None:
+            self._failed(loop.name, event.exception)
+            return
+        for name in (*(loop.wakes if event.retval else ()), *((loop.name,) if again else ())):
+            self.wake(name)
