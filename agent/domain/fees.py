@@ -7,6 +7,12 @@ from dataclasses import dataclass
 # A pool takes a replacement only if it offers a tenth more (geth); an eighth is over it after rounding.
 _BUMP_NUMERATOR, _BUMP_DENOMINATOR = 9, 8
 
+# A transfer of nothing (Ethereum yellow paper, appendix G).
+TRANSFER_GAS = 21_000
+# Limits well above what `make bench` measures for the contract's report(); unused gas is not paid for. Estimating at a
+# node instead would trust it, and would be wrong while earlier readings are still in flight.
+_REPORT_GAS, _READING_GAS = 80_000, 6_000
+
 
 @dataclass(frozen=True, slots=True)
 class Fee:
@@ -48,3 +54,8 @@ def bump(last: Fee, quote: FeeQuote, most: int) -> Fee | None:
         priority_fee=max(last.priority_fee * _BUMP_NUMERATOR // _BUMP_DENOMINATOR + 1, fresh.priority_fee),
     )
     return raised if raised.max_fee <= most else None
+
+
+def report_gas(count: int) -> int:
+    """A gas limit that a report of ``count`` readings never reaches."""
+    return _REPORT_GAS + _READING_GAS * count

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.domain.errors import BadReading, JournalBusy, NodeUnavailable, NotYet, Rejected
-from agent.domain.fees import Fee, FeeQuote, offer
+from agent.domain.fees import TRANSFER_GAS, Fee, FeeQuote, offer, report_gas
 from agent.domain.market import HouseholdState
 from agent.domain.outbox import (
     MOST_IN_FLIGHT,
@@ -115,15 +115,8 @@ class Signer(Protocol):
 class Codec(Protocol):
     """The contract's calls."""
 
-    @property
-    def contract(self) -> str:
-        """The market's address."""
-
-    def report(self, readings: Sequence[SignedReading]) -> bytes:
-        """Calldata that reports the readings in order."""
-
-    def report_gas(self, count: int) -> int:
-        """A gas limit that ``count`` readings never reach."""
+    def report(self, words: Sequence[int]) -> bytes:
+        """Calldata that reports packed readings, oldest first."""
 
 
 class Readings(Protocol):
@@ -169,6 +162,7 @@ class Submit:
     """Takes intents from queued to sent.
 
     Args:
+        contract: the market's address.
         may_submit: whether the journal has been compared with the chain since the process began.
     """
 
@@ -181,6 +175,7 @@ class Submit:
         nodes: Nodes,
         signer: Signer,
         codec: Codec,
+        contract: str,
         rules: Rules,
         fees: Fees,
         may_submit: Callable[[], bool],
@@ -193,6 +188,7 @@ class Submit:
         self._nodes = nodes
         self._signer = signer
         self._codec = codec
+        self._contract = contract
         self._rules = rules
         self._fees = fees
         self._may_submit = may_submit
@@ -265,9 +261,9 @@ class Submit:
         intent = Intent(
             key=f"report:{first.epoch}:{first.sequence}-{last.sequence}:{self._readings.refusals(batch[0][0])}",
             kind=Kind.REPORT,
-            to=self._codec.contract,
-            data=self._codec.report([signed for _, signed in batch]),
-            gas=self._codec.report_gas(len(batch)),
+            to=self._contract,
+            data=self._codec.report([signed.reading.packed() for _, signed in batch]),
+            gas=report_gas(len(batch)),
         )
         self._outbox.queue(intent, self._now(), [row for row, _ in batch])
 
@@ -327,7 +323,7 @@ class Submit:
 
     def _open(self) -> None:
         """Use nonce 0 up with something that may safely happen twice: one kind of node executes it twice."""
-        opening = Intent(key="opening", kind=Kind.OPENING, to=self._signer.address, data=b"", gas=21_000)
+        opening = Intent(key="opening", kind=Kind.OPENING, to=self._signer.address, data=b"", gas=TRANSFER_GAS)
         if self._outbox.queue(opening, self._now()):
             for entry in self._outbox.open_entries():
                 if entry.kind is Kind.OPENING:
