@@ -1,0 +1,385 @@
+"""All full nodes of the configuration, asked together.
+
+Each question goes to every usable node at once and is answered by what they say together (``node_votes``), so one that
+is silent, slow, behind, on another chain or lying is passed over and never waited for longer than the deadline.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from agent.adapters import node_answers, node_votes
+from agent.adapters.full_node import Call, FullNode, RpcRefused
+from agent.adapters.http_line import Log
+from agent.adapters.market import Market
+from agent.adapters.node_standing import MOST_UNDER_WAY, NodeStatus, Standing
+from agent.domain.errors import NodeUnavailable, NotYet, Rejected
+from agent.domain.fees import FeeQuote
+from agent.domain.market import ChainPin, Head, HouseholdState, Parameters
+from agent.domain.outbox import Entry, Sighting
+
+# How long the nodes that answered wait for the others: long enough for a healthy one far away.
+_GRACE_S = 0.5
+# After one node took a transaction the others are given this long; they learn of it from their peers anyway.
+_SEND_GRACE_S = 0.5
+# Heads older than this are asked for again before a question: it is also when lost nodes are tried again.
+_REFRESH_S = 10.0
+# One pass over the outbox asks head and nonce once a node, not once an entry.
+_GLANCE_S = 1.0
+# JSON-RPC's code for "execution reverted", for nodes that give no data with a bare revert.
+_REVERTED = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """A node's head and the account's mined nonce on it, and when that was asked (monotonic seconds)."""
+
+    head: Head
+    mined_nonce: int
+    at: float
+
+
+class NodePool:
+    """The full nodes together: ``Nodes`` of the submit stage, and what others ask of the chain.
+
+    Args:
+        nodes: in the configuration's order.
+        pin: the chain and the contract.
+        account: the household, checksummed.
+        area: the household's; its nodes are preferred.
+        market: the contract's codec.
+        clock: monotonic seconds.
+        random: gives a number in [0, 1).
+        log: told once when a node is lost and once when it is back.
+        deadline_s: the longest that one question waits for a node, seconds.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[FullNode],
+        *,
+        pin: ChainPin,
+        account: str,
+        area: str,
+        market: Market,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        log: Log,
+        deadline_s: float = 8.0,
+    ) -> None:
+        # Sorting is stable: the own area's first, each in the order of the configuration.
+        self._standings = [Standing(node, random, log) for node in sorted(nodes, key=lambda node: node.area != area)]
+        self._pin = pin
+        self._account = account
+        self._market = market
+        self._clock = clock
+        self._deadline_s = deadline_s
+        self._lock = threading.Lock()
+        self._refreshing = threading.Lock()
+        self._refreshed_at: float | None = None
+        self._glances: dict[str, _Glance] = {}
+        self._threads = ThreadPoolExecutor(max_workers=MOST_UNDER_WAY * len(nodes), thread_name_prefix="node")
+
+    # What the submit and confirm stages ask.
+
+    def pending_nonce(self) -> int:
+        """The account's next nonce, counting what waits in the mempools (the highest that a usable node says).
+
+        Asked before anything is signed, so each node's chain id is looked at again.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+
+        def ask(node: FullNode) -> int:
+            node.confirm_chain()
+            return node.nonce(self._account, pending=True)
+
+        return max(self._answers(ask))
+
+    def fee_quote(self) -> FeeQuote:
+        """What gas costs now.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        return node_votes.fee_quote(self._answers(FullNode.fee_quote))
+
+    def balance(self) -> int:
+        """The account's balance, wei: the highest that a usable node says, since the contract has the last word.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        return max(self._answers(lambda node: node.balance(self._account)))
+
+    def household(self) -> HouseholdState:
+        """What the contract holds of the household, at the newest block.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        call = self._contract_call("household", self._account)
+        return node_votes.household(self._answers(lambda node: self._market.read_household(node.eth_call(call))))
+
+    def rehearse(self, to: str, data: bytes) -> None:
+        """Call it as the account would, without sending.
+
+        Raises:
+            Rejected: the contract would reject it for good.
+            NotYet: it would be rejected now but may be taken later.
+            NodeUnavailable: no node gave a usable answer.
+        """
+        call = Call(sender=self._account, to=to, data=data)
+        refused = node_votes.verdict(self._answers(lambda node: self._tried(node, call)))
+        if refused is not None:
+            raise refused
+
+    def _tried(self, node: FullNode, call: Call) -> Rejected | NotYet | None:
+        try:
+            node.eth_call(call)
+        except RpcRefused as refusal:
+            reverted = node_answers.revert_data(refusal.data)
+            if reverted is None and refusal.code != _REVERTED:
+                raise
+            return self._market.judge(reverted or b"")
+        return None
+
+    def broadcast(self, raw: bytes) -> bool:
+        """Send the same bytes to every node that can be reached, also to those that lag.
+
+        Returns:
+            Whether a node took it, or has it already (decided by looking up, never by an error's text).
+
+        Raises:
+            NodeUnavailable: no node could be asked.
+        """
+
+        def send(node: FullNode) -> bool:
+            node.confirm_chain()
+            return node.send_raw(raw)
+
+        self._refresh_if_old()
+        with self._lock:
+            self._glances.clear()
+            among = [standing for standing in self._standings if standing.may_be_sent_to]
+        answers = self._ask(among, send, grace_s=_SEND_GRACE_S, enough=bool)
+        return any(taken for _, taken in self._some(answers))
+
+    def sight(self, entry: Entry) -> Sighting:
+        """What the nodes say of one entry.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        self._refresh_if_old()
+        # Waits for all, up to the deadline: whether something is final needs the second node's word.
+        answers = self._some(self._ask(self._usable(), lambda node: self._look(node, entry), grace_s=self._deadline_s))
+        wrong = self._put_in_line({standing.node.name: look.head for standing, look in answers})
+        looks = [look for standing, look in answers if standing.node.name not in wrong]
+        return node_votes.sighting(entry, looks)
+
+    def _look(self, node: FullNode, entry: Entry) -> node_votes.Look:
+        now = self._clock()
+        with self._lock:
+            glance = self._glances.get(node.name)
+        if glance is None or now - glance.at >= _GLANCE_S:
+            glance = _Glance(node.head(), node.nonce(self._account, pending=False), now)
+            with self._lock:
+                self._glances[node.name] = glance
+        hashes = [attempt.tx_hash for attempt in reversed(entry.attempts)]
+        if entry.nonce is not None and glance.mined_nonce > entry.nonce:
+            # One of its transactions, or a stranger's, took the nonce: only now is a receipt worth a request.
+            found = next(filter(None, (node.receipt(tx_hash) for tx_hash in hashes)), None)
+            return node_votes.Look(glance.head, glance.mined_nonce, found, pooled=False)
+        pooled = any(node.knows(tx_hash) for tx_hash in hashes)
+        return node_votes.Look(glance.head, glance.mined_nonce, None, pooled=pooled)
+
+    # What others ask.
+
+    def parameters(self) -> Parameters:
+        """The market's parameters, at the newest block.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        set_by_agent, paused = self._contract_call("parameters"), self._contract_call("paused")
+
+        def ask(node: FullNode) -> Parameters:
+            return self._market.read_parameters(node.eth_call(set_by_agent), node.eth_call(paused))
+
+        return node_votes.parameters(self._answers(ask))
+
+    def head(self) -> Head:
+        """The highest newest block of a usable node, asked now.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        self._refresh()
+        with self._lock:
+            heads = [standing.head for standing in self._standings if standing.problem is None and standing.head]
+        if not heads:
+            raise self._nobody()
+        return max(heads, key=lambda head: head.number)
+
+    def statuses(self, *, ask: bool = True) -> list[NodeStatus]:
+        """How each node stands, the own area's first.
+
+        Args:
+            ask: ask every node now, also those that a back-off would leave alone.
+        """
+        if ask:
+            self._refresh(everybody=True)
+        with self._lock:
+            return [standing.status() for standing in self._standings]
+
+    def close(self) -> None:
+        """Give up all connections; questions under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for standing in self._standings:
+            standing.node.close()
+
+    # How they are asked.
+
+    def _contract_call(self, function: str, *arguments: object) -> Call:
+        return Call(sender=self._account, to=self._pin.contract, data=self._market.call(function, *arguments))
+
+    def _usable(self) -> list[Standing]:
+        with self._lock:
+            return [standing for standing in self._standings if standing.usable]
+
+    def _answers(self, work: Callable[[FullNode], T]) -> list[T]:
+        self._refresh_if_old()
+        return [answer for _, answer in self._some(self._ask(self._usable(), work, grace_s=_GRACE_S))]
+
+    def _some(self, answers: list[tuple[Standing, T]]) -> list[tuple[Standing, T]]:
+        if not answers:
+            raise self._nobody()
+        return answers
+
+    def _nobody(self) -> NodeUnavailable:
+        with self._lock:
+            told = "; ".join(f"{standing.node.name}: {standing.problem or 'busy'}" for standing in self._standings)
+        return NodeUnavailable(f"no full node gave a usable answer ({told})")
+
+    def _refresh_if_old(self) -> None:
+        with self._lock:
+            asked = self._refreshed_at
+            fresh = asked is not None and self._clock() - asked < _REFRESH_S
+            if fresh and any(standing.usable for standing in self._standings):
+                return
+        self._refresh()
+
+    def _refresh(self, *, everybody: bool = False) -> None:
+        with self._refreshing:
+            with self._lock:
+                self._refreshed_at = now = self._clock()
+                among = [standing for standing in self._standings if everybody or standing.may_be_tried(now)]
+            grace_s = self._deadline_s if everybody else _GRACE_S
+            answers = self._ask(among, FullNode.head, grace_s=grace_s, late=self._slow_head)
+            self._put_in_line({standing.node.name: head for standing, head in answers})
+
+    def _slow_head(self, standing: Standing, head: Head) -> None:
+        """A slow node's head, come after the others had been served: it is used too, where its word is waited for."""
+        with self._lock:
+            known = {other.node.name: other.head for other in self._standings if other.problem is None and other.head}
+        self._put_in_line({**known, standing.node.name: head})
+
+    def _put_in_line(self, heads: dict[str, Head]) -> dict[str, str]:
+        """Compare heads that were asked for together; returns the names of those that cannot be used, and why."""
+        wrong = node_votes.out_of_line(heads)
+        now = self._clock()
+        with self._lock:
+            for standing in self._standings:
+                name = standing.node.name
+                if name not in heads:
+                    continue
+                standing.answered(heads[name])
+                if name in wrong:
+                    standing.out_of_line(wrong[name], now)
+                else:
+                    standing.in_line()
+        return wrong
+
+    def _ask(
+        self,
+        among: Sequence[Standing],
+        work: Callable[[FullNode], T],
+        *,
+        grace_s: float,
+        enough: Callable[[T], bool] = lambda _answer: True,
+        late: Callable[[Standing, T], None] = lambda _standing, _answer: None,
+    ) -> list[tuple[Standing, T]]:
+        """Ask nodes at once; a node that fails or is too late is put aside with its back-off.
+
+        Args:
+            among: whom.
+            work: what; runs in a thread, after the node's identity was made sure of.
+            grace_s: how long to wait for the others after an answer that is ``enough``.
+            enough: whether an answer starts the grace.
+            late: what becomes of an answer that comes after the grace.
+
+        Returns:
+            The answers, in the order of ``among``.
+        """
+        asked: dict[Future[T], Standing] = {}
+        for standing in among:
+            with self._lock:
+                standing.under_way += 1
+            future = self._threads.submit(_asked, standing.node, work)
+            future.add_done_callback(partial(self._one_less, standing))
+            asked[future] = standing
+        answers: dict[Standing, T] = {}
+        waiting = set(asked)
+        began = self._clock()
+        limit = began + self._deadline_s
+        while waiting:
+            done, waiting = wait(waiting, timeout=max(0.0, limit - self._clock()), return_when=FIRST_COMPLETED)
+            if not done:
+                break
+            for future in done:
+                try:
+                    answers[asked[future]] = answer = future.result()
+                except NodeUnavailable as error:
+                    with self._lock:
+                        asked[future].failed(error, self._clock())
+                    continue
+                if enough(answer):
+                    limit = min(limit, self._clock() + grace_s)
+        too_late = limit >= began + self._deadline_s  # the grace had not begun
+        for future in waiting:
+            if too_late:
+                with self._lock:
+                    asked[future].failed(NodeUnavailable(f"no answer within {self._deadline_s:g} s"), self._clock())
+            else:
+                future.add_done_callback(partial(self._later, asked[future], late))
+        return [(standing, answers[standing]) for standing in among if standing in answers]
+
+    def _later(self, standing: Standing, late: Callable[[Standing, T], None], future: Future[T]) -> None:
+        """What a node says, or fails to say, after the others' answers were taken."""
+        if future.cancelled():
+            return
+        try:
+            answer = future.result()
+        except NodeUnavailable as error:
+            with self._lock:
+                standing.failed(error, self._clock())
+        else:
+            late(standing, answer)
+
+    def _one_less(self, standing: Standing, _future: Future[T]) -> None:
+        with self._lock:
+            standing.under_way -= 1
+
+
+def _asked(node: FullNode, work: Callable[[FullNode], T]) -> T:
+    node.identify()
+    return work(node)

@@ -1,0 +1,119 @@
+"""How each full node stands: whether it is used, since when it is not, and what was said about it in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.adapters.full_node import FullNode, WrongChain
+from agent.adapters.http_line import Log
+from agent.domain.backoff import BackOff, Patience
+from agent.domain.errors import NodeUnavailable
+from agent.domain.market import Head
+
+# First again within seconds, since an answer is often lost once; then rarely, since a dead node costs each pass a
+# timeout; never rarer than a minute, since then an interval would wait for a node that is back.
+_BACKOFF = BackOff(first_s=2.0, most_s=60.0)
+# A node that comes and goes is told of once in five minutes.
+_QUIET_S = 300.0
+# Requests under way on one node. More means that it hangs, and further ones would only queue behind.
+MOST_UNDER_WAY = 4
+
+_ADVICE_LOST = "the other nodes are used; if it stays, check its address in [[chain.nodes]] and ask who runs it"
+_ADVICE_CHAIN = "nothing is sent to it; remove it from [[chain.nodes]], or correct [chain] with the company's values"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One full node, for a person.
+
+    Attributes:
+        name: host and port.
+        area: the distribution area that runs it.
+        ok: whether it is used.
+        head: its newest block when it was last asked; None if it never said.
+        problem: why it is not used, in words; None if it is.
+    """
+
+    name: str
+    area: str
+    ok: bool
+    head: Head | None
+    problem: str | None
+
+
+class Standing:
+    """One node's standing. Not locked: the pool holds its lock around every method.
+
+    Args:
+        node: the node.
+        random: gives a number in [0, 1), for the back-off's jitter.
+        log: told once when the node is lost and once when it is back.
+    """
+
+    def __init__(self, node: FullNode, random: Callable[[], float], log: Log) -> None:
+        self.node = node
+        self.head: Head | None = None
+        self.problem: str | None = "not asked yet"
+        self.reachable = False
+        self.under_way = 0
+        self._patience = Patience(_BACKOFF, random)
+        self._log = log
+        self._told: str | None = None
+        self._told_at: float | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether questions may go to it."""
+        return self.problem is None and self.under_way < MOST_UNDER_WAY
+
+    @property
+    def may_be_sent_to(self) -> bool:
+        """Whether transactions may go to it: a node that lags still passes them on."""
+        return self.reachable and self.under_way < MOST_UNDER_WAY
+
+    def may_be_tried(self, now: float) -> bool:
+        """Whether its back-off is over."""
+        return self._patience.ready(now) and self.under_way < MOST_UNDER_WAY
+
+    def answered(self, head: Head) -> None:
+        """It is on the right chain and told its newest block; whether it is in line is decided among all."""
+        self.head = head
+        self.reachable = True
+        self._patience.succeeded()
+
+    def in_line(self) -> None:
+        """It is used from now on."""
+        self.problem = None
+        if self._told is not None:
+            self._log.info("node.back", node=self.node.name, area=self.node.area)
+            self._told = None
+
+    def out_of_line(self, why: str, now: float) -> None:
+        """Its newest block does not fit the others'."""
+        self.problem = why
+        self._tell("node.lost", why, now)
+
+    def failed(self, error: NodeUnavailable, now: float) -> None:
+        """It gave no usable answer."""
+        self.reachable = False
+        self.problem = str(error)
+        self.node.distrust()
+        self._patience.failed(now)
+        self._tell("node.wrong_chain" if isinstance(error, WrongChain) else "node.lost", self.problem, now)
+
+    def _tell(self, event: str, problem: str, now: float) -> None:
+        if self._told == event:
+            return
+        # Another chain is worth a line even while the node is lost already; the same again within minutes is not.
+        if self._told_at is not None and now - self._told_at < _QUIET_S and event != "node.wrong_chain":
+            return
+        self._told, self._told_at = event, now
+        if event == "node.wrong_chain":
+            self._log.error(event, node=self.node.name, area=self.node.area, problem=problem, advice=_ADVICE_CHAIN)
+        else:
+            self._log.warning(event, node=self.node.name, area=self.node.area, problem=problem, advice=_ADVICE_LOST)
+
+    def status(self) -> NodeStatus:
+        """For a person."""
+        return NodeStatus(self.node.name, self.node.area, self.problem is None, self.head, self.problem)
