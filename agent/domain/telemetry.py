@@ -70,6 +70,21 @@ class JournalEvent:
     facts: dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How the connection to the broker stands.
+
+    Attributes:
+        connected: whether the broker has accepted the session, and it still stands.
+        generation: counts accepted sessions, from 1; what an earlier one had not taken may be lost.
+        problem: why there is no connection, in words; None while connected, or before the first attempt ended.
+    """
+
+    connected: bool
+    generation: int
+    problem: str | None
+
+
 def topic_level(what: str, value: str) -> str:
     """``value``, if it may be one level of a topic.
 
