@@ -1,0 +1,71 @@
+"""Retain: what is older than the household wants to keep leaves the journal, a little at a time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from agent.domain.errors import JournalBusy
+from agent.stages.ports import Clock
+
+_DAY_S = 86_400
+_YEAR_S = 365 * _DAY_S
+
+
+class MeterRows(Protocol):
+    """The journal's rows about meters."""
+
+    def prune_minutes(self, before: int) -> int:
+        """Delete minute rows older than ``before``; returns how many."""
+
+
+class ReadingRows(Protocol):
+    """The journal's rows about readings."""
+
+    def prune(self, before: int) -> int:
+        """Delete ended readings older than ``before``; returns how many."""
+
+
+class EventRows(Protocol):
+    """The journal's rows of events."""
+
+    def prune(self, before: int) -> int:
+        """Delete events older than ``before``; returns how many."""
+
+
+class Retain:
+    """Deletes what is old enough.
+
+    Args:
+        minute_rows_days: how long minute rows and events are kept, days.
+        readings_years: how long readings are kept, years; what has not ended is kept however old it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        meters: MeterRows,
+        readings: ReadingRows,
+        events: EventRows,
+        clock: Clock,
+        minute_rows_days: int,
+        readings_years: int,
+    ) -> None:
+        self._meters = meters
+        self._readings = readings
+        self._events = events
+        self._clock = clock
+        self._minutes_s = minute_rows_days * _DAY_S
+        self._readings_s = readings_years * _YEAR_S
+
+    def run_once(self) -> bool:
+        """Delete; returns whether anything was."""
+        if not self._clock.trusted():  # a clock that is ahead would delete everything
+            return False
+        now = self._clock.now_ms() // 1000
+        try:
+            gone = self._meters.prune_minutes(now - self._minutes_s)
+            gone += self._events.prune(now - self._minutes_s)
+            gone += self._readings.prune(now - self._readings_s)
+        except JournalBusy:  # the record stage says so; tomorrow is early enough
+            return False
+        return gone > 0
