@@ -174,7 +174,8 @@ class Broker:
         self.close()
 
     def _mosquitto_child(self) -> Child:
-        lines = [f"listener {self.port} 127.0.0.1", "log_dest stdout", "log_type all"]
+        # stderr: on a pipe, what goes to stdout is kept back by the thousand bytes.
+        lines = [f"listener {self.port} 127.0.0.1", "log_dest stderr", "log_type all"]
         if os.geteuid() == 0:
             lines.append("user root")  # else it changes to a user that cannot read a test's directory
         if self._persistence:

@@ -20,6 +20,8 @@ Commands = Mapping[str, Callable[[list[str]], Mapping[str, object]]]
 
 _BACKLOG: Final = 8
 _LONGEST_LINE: Final = 65_536
+_LONGEST_PATH: Final = 107
+"""Linux keeps a socket's path in 108 bytes, the last of them 0 (unix(7))."""
 
 
 class CommandError(Exception):
@@ -74,11 +76,16 @@ class ControlSocket:
     Args:
         path: Where to make the socket; a dead one of an earlier run is replaced.
         commands: What may be asked.
+
+    Raises:
+        ValueError: The path is longer than a socket's name can be.
     """
 
     def __init__(self, path: Path, commands: Commands) -> None:
         self.path = path
         self._commands = commands
+        if len(str(path).encode()) > _LONGEST_PATH:
+            raise ValueError(f"{path} is too long for a socket: give one of at most {_LONGEST_PATH} bytes")
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
