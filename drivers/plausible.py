@@ -45,6 +45,8 @@ class Register:
         if self._last_wh is not None and first_wh > self._last_wh:
             # a simulated household may run hours in a second: the second read may rise as fast as the first
             slack_wh = max(slack_wh, first_wh - self._last_wh)
+        if self._last_wh is not None and first_wh < self._last_wh <= again_wh:
+            return False  # it did not fall after all
         return 0 <= again_wh - first_wh <= slack_wh
 
     def believed(self, register_wh: int | None) -> None:
