@@ -1,0 +1,138 @@
+"""A distribution company's collector in small: hears one household's readings, verifies and acknowledges them.
+
+It takes the signed data from the message alone and rebuilds the EIP-712 digest with a library's general encoder, so
+that it agrees with the agent only if both follow the standard.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from types import TracebackType
+from typing import Any, Final, Self
+
+import paho.mqtt.client as mqtt
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+_CONNECT_S: Final = 10.0
+_FIELDS: Final = ("epoch", "sequence", "takenAt", "producedWh", "consumedWh", "flags")
+_TYPES: Final = (
+    ("epoch", "uint8"),
+    ("sequence", "uint24"),
+    ("takenAt", "uint32"),
+    ("producedWh", "uint40"),
+    ("consumedWh", "uint40"),
+    ("flags", "uint8"),
+)
+
+
+def signer(message: dict[str, Any]) -> str:
+    """The address that signed a reading message."""
+    typed = {
+        "types": {
+            "EIP712Domain": [
+                {"name": "name", "type": "string"},
+                {"name": "version", "type": "string"},
+                {"name": "chainId", "type": "uint256"},
+                {"name": "verifyingContract", "type": "address"},
+            ],
+            "Reading": [{"name": name, "type": kind} for name, kind in _TYPES],
+        },
+        "primaryType": "Reading",
+        "domain": {
+            "name": "EnergyMarket",
+            "version": "1",
+            "chainId": message["chainId"],
+            "verifyingContract": message["contract"],
+        },
+        "message": {name: message[name] for name in _FIELDS},
+    }
+    return str(Account.recover_message(encode_typed_data(full_message=typed), signature=message["signature"]))
+
+
+class Collector:
+    """Listens to one household.
+
+    Args:
+        address: The broker's host and port.
+        area: The household's area.
+        household: Its account.
+        acknowledging: Whether it says what it holds.
+    """
+
+    def __init__(self, address: tuple[str, int], area: str, household: str, *, acknowledging: bool = True) -> None:
+        self._address = address
+        self._prefix = f"energy/v1/{area}/{household}/"
+        self._household = household
+        self._acknowledging = acknowledging
+        self._lock = threading.Lock()
+        self._subscribed = threading.Event()
+        self.readings: dict[tuple[int, int], dict[str, Any]] = {}
+        self.contradictions: list[dict[str, Any]] = []
+        self.forged: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.received = 0
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="collector", protocol=mqtt.MQTTv5)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+
+    def __enter__(self) -> Self:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho ships it untyped
+        properties.SessionExpiryInterval = 3600
+        host, port = self._address
+        self._client.connect(host, port, clean_start=False, properties=properties)
+        self._client.loop_start()
+        if not self._subscribed.wait(_CONNECT_S):
+            raise TimeoutError(f"the broker at {host}:{port} granted no subscription within {_CONNECT_S:g} s")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def held(self) -> dict[tuple[int, int], dict[str, Any]]:
+        """What it holds after de-duplication on (epoch, sequence)."""
+        with self._lock:
+            return dict(self.readings)
+
+    def _on_connect(self, client: mqtt.Client, *_: object) -> None:
+        client.subscribe([(self._prefix + "reading", 1), (self._prefix + "event", 1)])
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._subscribed.set()
+
+    def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        told: dict[str, Any] = json.loads(message.payload)
+        with self._lock:
+            if message.topic.endswith("/event"):
+                self.events.append(told)
+                return
+            self.received += 1
+            if signer(told) != self._household or told["household"] != self._household:
+                self.forged.append(told)
+                return
+            key = (int(told["epoch"]), int(told["sequence"]))
+            known = self.readings.setdefault(key, told)
+            if known != told:
+                self.contradictions.append(told)
+            held = self._held_up_to()
+        if self._acknowledging and held is not None:
+            self._client.publish(
+                self._prefix + "ack", json.dumps({"epoch": held[0], "sequence": held[1]}), qos=1, retain=True
+            )
+
+    def _held_up_to(self) -> tuple[int, int] | None:
+        """The last reading before the first hole of the newest epoch."""
+        epoch = max(key[0] for key in self.readings)
+        sequences = {sequence for known, sequence in self.readings if known == epoch}
+        last = min(sequences)
+        while last + 1 in sequences:
+            last += 1
+        return epoch, last
