@@ -18,7 +18,7 @@ import urllib3
 from eth_utils.crypto import keccak
 from web3 import HTTPProvider
 from web3.exceptions import Web3Exception
-from web3.types import RPCEndpoint
+from web3.types import RPCEndpoint, RPCResponse
 
 from agent.adapters import node_answers
 from agent.adapters.http_line import Log, checked_place, open_session
@@ -31,7 +31,7 @@ _CONNECT_S = 3.0
 # A node may be pointed at another chain or restarted on one while we look away; five minutes costs three requests.
 _IDENTITY_S = 300.0
 _NOT_OURS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, Web3Exception)
-# ValueError: not JSON, not UTF-8, a number of a hundred thousand digits. RecursionError: JSON nested to blow the stack.
+# ValueError: not JSON, not UTF-8, a number of a hundred thousand digits. RecursionError: called from deep already.
 _NOT_JSON = (ValueError, RecursionError)
 
 
@@ -68,6 +68,21 @@ class Rpc(Protocol):
         """Give up the connections."""
 
 
+class _CarefulProvider(HTTPProvider):
+    """web3's provider, which decodes no JSON that would overflow the stack."""
+
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> RPCResponse:
+        """The answer as web3 decodes it.
+
+        Raises:
+            NodeUnavailable: it is nested too deep.
+        """
+        if node_answers.too_deep(raw_response):
+            raise NodeUnavailable("its answer is nested deeper than any answer of the protocol")
+        return HTTPProvider.decode_rpc_response(raw_response)
+
+
 class HttpRpc:
     """JSON-RPC over HTTP with kept-alive connections.
 
@@ -87,7 +102,7 @@ class HttpRpc:
     ) -> None:
         self.name = checked_place(url, log, allow_plain=allow_plain)
         self._session = open_session(timeout_s)
-        self._provider = HTTPProvider(
+        self._provider = _CarefulProvider(
             url,
             request_kwargs={
                 "timeout": (min(_CONNECT_S, timeout_s), timeout_s),

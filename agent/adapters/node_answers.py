@@ -18,6 +18,10 @@ _NUMBER = re.compile(r"0x[0-9a-fA-F]{1,64}\Z")
 _MOST_UINT64 = (1 << 64) - 1
 _MOST_UINT256 = (1 << 256) - 1
 _SHOWN = 60
+# A traced call nests deepest of what is asked here, at about ten.
+_DEEPEST = 64
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _HASH_BYTES = 32
 
 
@@ -32,6 +36,22 @@ class Block:
 
     head: Head
     base_fee: int | None
+
+
+def too_deep(body: bytes) -> bool:
+    """Whether JSON is nested deeper than any answer of the protocol.
+
+    Python's decoder recurses, and its own guard is off in this process: py_ecc, which eth-account brings, raises the
+    interpreter's recursion limit to 100,000, so that 100 kB of ``[`` would overflow the stack and kill the agent.
+    """
+    if body.count(b"[") + body.count(b"{") <= _DEEPEST:
+        return False
+    depth = 0
+    for bracket in _STRING.sub(b"", body).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def shown(value: object) -> str:
