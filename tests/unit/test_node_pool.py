@@ -1,0 +1,472 @@
+"""The pool over scripted nodes: who is used, what they say together, and what the log is told."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from eth_utils.crypto import keccak
+
+from agent.adapters.full_node import FullNode, RpcRefused
+from agent.adapters.market import Market
+from agent.adapters.node_pool import NodePool
+from agent.domain.errors import NodeUnavailable, NotYet, Rejected
+from agent.domain.fees import Fee, FeeQuote
+from agent.domain.market import ChainPin
+from agent.domain.outbox import Attempt, Entry, Inclusion, Kind, Sighting, State
+
+ACCOUNT = "0x" + "11" * 20
+CONTRACT = "0x" + "22" * 20
+CODE = b"\x60\x80"
+RAW = b"\x02signed"
+TX = "0x" + keccak(RAW).hex()
+PIN = ChainPin(31337, "0x" + "00" * 32, CONTRACT, "0x" + keccak(CODE).hex())
+MARKET = Market(
+    [
+        {"type": "function", "name": "report", "inputs": [{"name": "words", "type": "uint256[]"}], "outputs": []},
+        {"type": "error", "name": "MarketPaused", "inputs": []},
+        {"type": "error", "name": "Nope", "inputs": [{"name": "last", "type": "uint256"}]},
+    ]
+)
+PAUSED = "0x" + keccak(text="MarketPaused()")[:4].hex()
+NOPE = "0x" + (keccak(text="Nope(uint256)")[:4] + (7).to_bytes(32, "big")).hex()
+
+
+class ScriptedNode:
+    """One node's JSON-RPC; blocks are named by their number unless it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.chain_id = 31337
+        self.code = CODE
+        self.head = 100
+        self.fork = "aa"
+        self.nonces = {"latest": 5, "pending": 5}
+        self.mined: dict[str, tuple[int, str]] = {}
+        self.pool: set[str] = set()
+        self.fault: Exception | None = None
+        self.takes = True
+        self.held: threading.Event | None = None
+        self.special: dict[str, Callable[[list[object]], object]] = {}
+        self.asked: Counter[str] = Counter()
+
+    def block_hash(self, number: int) -> str:
+        return "0x" + "00" * 32 if number == 0 else "0x" + self.fork + f"{number:062x}"
+
+    def call(self, method: str, params: list[object]) -> object:
+        self.asked[method] += 1
+        if self.held is not None:
+            assert self.held.wait(20)
+        if self.fault is not None:
+            raise self.fault
+        if method in self.special:
+            return self.special[method](params)
+        return getattr(self, method)(*params)
+
+    def eth_chainId(self) -> object:  # noqa: N802 - the protocol's name
+        return hex(self.chain_id)
+
+    def eth_getCode(self, _address: str, _at: str) -> object:  # noqa: N802 - the protocol's name
+        return "0x" + self.code.hex()
+
+    def eth_getBlockByNumber(self, which: str, _full: bool) -> object:  # noqa: N802 - the protocol's name
+        number = self.head if which == "latest" else int(which, 16)
+        if number > self.head:
+            return None
+        return {
+            "number": hex(number),
+            "hash": self.block_hash(number),
+            "timestamp": hex(1000 + number),
+            "baseFeePerGas": "0x64",
+        }
+
+    def eth_maxPriorityFeePerGas(self) -> object:  # noqa: N802 - the protocol's name
+        return "0x2"
+
+    def eth_getTransactionCount(self, _account: str, at: str) -> object:  # noqa: N802 - the protocol's name
+        return hex(self.nonces[at])
+
+    def eth_getBalance(self, _account: str, _at: str) -> object:  # noqa: N802 - the protocol's name
+        return "0x" + "ff" * 16
+
+    def eth_call(self, _call: object, _at: str) -> object:
+        return "0x"
+
+    def eth_getTransactionReceipt(self, tx_hash: str) -> object:  # noqa: N802 - the protocol's name
+        if tx_hash not in self.mined:
+            return None
+        number, block_hash = self.mined[tx_hash]
+        return {"transactionHash": tx_hash, "blockNumber": hex(number), "blockHash": block_hash, "status": "0x1"}
+
+    def eth_getTransactionByHash(self, tx_hash: str) -> object:  # noqa: N802 - the protocol's name
+        return {"hash": tx_hash} if tx_hash in self.pool or tx_hash in self.mined else None
+
+    def eth_sendRawTransaction(self, raw: str) -> object:  # noqa: N802 - the protocol's name
+        if not self.takes:
+            raise RpcRefused("some words", -32003, None)
+        tx_hash = "0x" + keccak(bytes.fromhex(raw[2:])).hex()
+        self.pool.add(tx_hash)
+        return tx_hash
+
+    def mine(self, tx_hash: str, number: int, nonce: int = 5) -> None:
+        self.pool.discard(tx_hash)
+        self.mined[tx_hash] = (number, self.block_hash(number))
+        self.nonces["latest"] = self.nonces["pending"] = nonce + 1
+
+    def close(self) -> None:
+        pass
+
+
+class Diary:
+    """A log that is kept."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, dict[str, object]]] = []
+
+    def info(self, event: str, **facts: object) -> None:
+        self.said.append((event, facts))
+
+    warning = error = info
+
+    def events(self) -> list[str]:
+        return [f"{event} {facts['node']}" for event, facts in self.said]
+
+
+class House:
+    """A pool over scripted nodes, with a clock that moves when it is told to."""
+
+    def __init__(self, count: int, deadline_s: float = 20.0) -> None:
+        self.rpcs = [ScriptedNode() for _ in range(count)]
+        self.now = 1000.0
+        self.log = Diary()
+        nodes = [
+            FullNode(name=f"n{i}", area=f"area-{i}", rpc=rpc, pin=PIN, monotonic=lambda: self.now)
+            for i, rpc in enumerate(self.rpcs)
+        ]
+        self.pool = NodePool(
+            nodes,
+            pin=PIN,
+            account=ACCOUNT,
+            area="area-1",
+            market=MARKET,
+            clock=lambda: self.now,
+            random=lambda: 0.0,
+            log=self.log,
+            deadline_s=deadline_s,
+        )
+
+    def later(self, seconds: float) -> None:
+        self.now += seconds
+
+
+ENTRY = Entry(
+    id=1,
+    key="k",
+    kind=Kind.REPORT,
+    to=CONTRACT,
+    data=b"",
+    gas=100_000,
+    state=State.SENT,
+    created_at=0,
+    nonce=5,
+    attempts=(Attempt(TX, RAW, Fee(1, 1), 0),),
+)
+
+
+def test_the_own_area_comes_first() -> None:
+    assert [status.name for status in House(3).pool.statuses()] == ["n1", "n0", "n2"]
+
+
+def test_a_node_is_identified_before_it_is_asked() -> None:
+    house = House(1)
+    assert house.pool.pending_nonce() == 5
+    assert house.rpcs[0].asked["eth_getCode"] == 1
+    house.pool.pending_nonce()
+    assert house.rpcs[0].asked["eth_getCode"] == 1
+    house.later(400)
+    house.pool.pending_nonce()
+    assert house.rpcs[0].asked["eth_getCode"] == 2
+
+
+def test_a_node_is_identified_again_after_a_failure() -> None:
+    house = House(1)
+    house.pool.pending_nonce()
+    house.rpcs[0].fault = NodeUnavailable("no answer in time")
+    with pytest.raises(NodeUnavailable, match="n0: no answer in time"):
+        house.pool.balance()
+    house.rpcs[0].fault = None
+    house.later(5)
+    house.pool.balance()
+    assert house.rpcs[0].asked["eth_getCode"] == 2
+
+
+@pytest.mark.parametrize("wrong", ["chain", "code", "genesis"])
+def test_a_node_on_another_chain_gets_no_transaction(wrong: str) -> None:
+    house = House(2)
+    if wrong == "chain":
+        house.rpcs[0].chain_id = 1
+    elif wrong == "code":
+        house.rpcs[0].code = b"\x00"
+    else:
+        house.rpcs[0].block_hash = lambda _number: "0x" + "99" * 32  # type: ignore[method-assign]
+    assert house.pool.broadcast(RAW)
+    assert (house.rpcs[0].pool, house.rpcs[1].pool) == (set(), {TX})
+    assert house.log.events() == ["node.wrong_chain n0"]
+
+
+def test_a_chain_id_that_changes_while_running_stops_signing_and_sending() -> None:
+    house = House(2)
+    house.pool.pending_nonce()
+    for rpc in house.rpcs:
+        rpc.chain_id = 5
+    with pytest.raises(NodeUnavailable, match="chain id is 5, the pinned one is 31337"):
+        house.pool.pending_nonce()
+    with pytest.raises(NodeUnavailable):
+        house.pool.broadcast(RAW)
+    assert all(rpc.asked["eth_sendRawTransaction"] == 0 for rpc in house.rpcs)
+    assert sorted(house.log.events()) == ["node.wrong_chain n0", "node.wrong_chain n1"]
+
+
+def test_a_chain_id_that_changes_between_signing_and_sending_stops_sending() -> None:
+    house = House(1)
+    house.pool.pending_nonce()
+    house.rpcs[0].chain_id = 5
+    with pytest.raises(NodeUnavailable):
+        house.pool.broadcast(RAW)
+    assert house.rpcs[0].asked["eth_sendRawTransaction"] == 0
+
+
+def test_one_line_when_a_node_is_lost_and_one_when_it_is_back() -> None:
+    house = House(2)
+    house.pool.balance()
+    house.rpcs[0].fault = NodeUnavailable("no answer in time")
+    for _ in range(30):
+        house.pool.balance()
+        house.later(7)
+    house.rpcs[0].fault = None
+    house.later(100)
+    house.pool.balance()
+    assert house.log.events() == ["node.lost n0", "node.back n0"]
+    assert house.log.said[0][1]["problem"] == "no answer in time"
+    assert "address" in str(house.log.said[0][1]["advice"])
+
+
+def test_a_node_that_comes_and_goes_is_told_of_rarely() -> None:
+    house = House(2)
+    for turn in range(20):
+        house.rpcs[0].fault = NodeUnavailable("refused") if turn % 2 else None
+        house.later(12)
+        house.pool.balance()
+    assert house.log.events() == ["node.lost n0", "node.back n0"]
+
+
+def test_a_lost_node_is_left_alone_ever_longer() -> None:
+    house = House(2)
+    house.rpcs[0].fault = NodeUnavailable("refused")
+    for _ in range(600):
+        house.pool.balance()
+        house.later(1)
+    assert 8 <= house.rpcs[0].asked["eth_chainId"] <= 25
+
+
+def test_a_silent_node_does_not_delay_the_acceptance_by_another() -> None:
+    house = House(2)
+    house.pool.balance()
+    house.rpcs[0].held = threading.Event()
+    assert house.pool.broadcast(RAW)
+    assert house.rpcs[1].pool == {TX}
+    house.rpcs[0].held.set()
+
+
+def test_a_node_beyond_the_deadline_is_lost() -> None:
+    house = House(1, deadline_s=0.05)
+    house.rpcs[0].held = threading.Event()
+    with pytest.raises(NodeUnavailable, match="no answer within"):
+        house.pool.balance()
+    house.rpcs[0].held.set()
+    assert house.log.events() == ["node.lost n0"]
+
+
+def test_all_that_can_be_reached_get_the_same_bytes_also_those_behind() -> None:
+    house = House(3)
+    house.rpcs[2].head = 50
+    assert house.pool.broadcast(RAW)
+    # The last one's thread may still be at work when the first has taken it.
+    assert [rpc.asked["eth_sendRawTransaction"] for rpc in house.rpcs[:2]] == [1, 1]
+    assert house.log.events() == ["node.lost n2"]
+    assert "50 blocks behind" in str(house.log.said[0][1]["problem"])
+
+
+def test_a_refused_send_is_looked_up() -> None:
+    house = House(1)
+    house.rpcs[0].takes = False
+    assert not house.pool.broadcast(RAW)
+    house.rpcs[0].pool.add(TX)
+    assert house.pool.broadcast(RAW)
+    house.rpcs[0].pool.clear()
+    house.rpcs[0].mine(TX, 90)
+    assert house.pool.broadcast(RAW)
+
+
+def test_an_answer_lost_after_acceptance_is_looked_up() -> None:
+    house = House(1)
+
+    def take_and_break(params: list[object]) -> object:
+        house.rpcs[0].eth_sendRawTransaction(str(params[0]))
+        raise NodeUnavailable("cannot be reached (ConnectionError)")
+
+    house.rpcs[0].special["eth_sendRawTransaction"] = take_and_break
+    assert house.pool.broadcast(RAW)
+
+
+def test_a_hash_of_another_transaction_is_no_acceptance() -> None:
+    house = House(1)
+    house.rpcs[0].special["eth_sendRawTransaction"] = lambda _params: "0x" + "99" * 32
+    assert not house.pool.broadcast(RAW)
+
+
+def test_a_sighting_counts_who_says_the_same() -> None:
+    house = House(2)
+    for rpc in house.rpcs:
+        rpc.mine(TX, 90)
+    house.rpcs[0].head = 98
+    place = Inclusion(TX, 90, house.rpcs[0].block_hash(90), succeeded=True)
+    assert house.pool.sight(ENTRY) == Sighting(98, 6, place, 2, pooled=False)
+
+
+def test_a_pending_transaction_is_seen_in_the_pool() -> None:
+    house = House(2)
+    house.rpcs[0].pool.add(TX)
+    assert house.pool.sight(ENTRY) == Sighting(100, 5, None, 2, pooled=True)
+
+
+def test_a_lying_receipt_does_not_decide() -> None:
+    house = House(2)
+    house.rpcs[0].mine(TX, 90)
+    assert house.pool.sight(ENTRY) == Sighting(100, 5, None, 1, pooled=False)
+
+
+def test_a_lying_node_does_not_move_an_included_entry_either() -> None:
+    house = House(2)
+    house.rpcs[0].mine(TX, 90)
+    place = Inclusion(TX, 90, house.rpcs[0].block_hash(90), succeeded=True)
+    included = replace(ENTRY, state=State.INCLUDED, inclusion=place)
+    assert house.pool.sight(included) == Sighting(100, 6, place, 1, pooled=False)
+
+
+def test_a_receipt_of_an_abandoned_branch_counts_as_none() -> None:
+    house = House(1)
+    house.rpcs[0].mine(TX, 90)
+    house.rpcs[0].fork = "bb"
+    assert house.pool.sight(ENTRY).inclusion is None
+
+
+def test_a_node_behind_has_no_voice() -> None:
+    house = House(2)
+    for rpc in house.rpcs:
+        rpc.mine(TX, 90)
+    house.rpcs[1].head = 20
+    seen = house.pool.sight(ENTRY)
+    assert (seen.head, seen.agreeing) == (100, 1)
+
+
+def test_one_node_far_ahead_does_not_put_the_others_out() -> None:
+    house = House(3)
+    house.rpcs[0].head = 1_000_000
+    assert house.pool.sight(ENTRY).agreeing == 2
+    assert house.log.events() == ["node.lost n0"]
+
+
+def test_a_pass_over_two_nodes_is_a_handful_of_requests() -> None:
+    house = House(2)
+    for rpc in house.rpcs:
+        rpc.mine(TX, 90)
+    house.pool.sight(ENTRY)
+    before = sum(sum(rpc.asked.values()) for rpc in house.rpcs)
+    house.later(2)
+    house.pool.sight(ENTRY)
+    assert sum(sum(rpc.asked.values()) for rpc in house.rpcs) - before == 8
+    house.pool.sight(replace(ENTRY, id=2))
+    assert sum(sum(rpc.asked.values()) for rpc in house.rpcs) - before == 12
+
+
+def test_a_rehearsal_tells_what_the_contract_says() -> None:
+    house = House(1)
+    house.pool.rehearse(CONTRACT, b"")
+    house.rpcs[0].special["eth_call"] = _reverting(NOPE)
+    with pytest.raises(Rejected) as caught:
+        house.pool.rehearse(CONTRACT, b"")
+    assert (caught.value.error, caught.value.facts) == ("Nope", {"last": 7})
+    house.rpcs[0].special["eth_call"] = _reverting(PAUSED)
+    with pytest.raises(NotYet, match="paused"):
+        house.pool.rehearse(CONTRACT, b"")
+
+
+def test_a_rehearsal_that_one_of_two_refuses_passes() -> None:
+    house = House(2)
+    house.rpcs[0].special["eth_call"] = _reverting(NOPE)
+    house.pool.rehearse(CONTRACT, b"")
+
+
+def test_a_call_that_a_node_would_not_run_is_no_refusal() -> None:
+    house = House(1)
+
+    def busy(_params: list[object]) -> object:
+        raise RpcRefused("limit", -32005, None)
+
+    house.rpcs[0].special["eth_call"] = busy
+    with pytest.raises(NodeUnavailable):
+        house.pool.rehearse(CONTRACT, b"")
+
+
+def test_a_fault_of_ours_is_not_taken_for_the_nodes() -> None:
+    house = House(2)
+
+    def broken(_params: list[object]) -> object:
+        raise ZeroDivisionError
+
+    house.rpcs[0].special["eth_getBalance"] = broken
+    with pytest.raises(ZeroDivisionError):
+        house.pool.balance()
+
+
+def test_fees_come_from_the_lower_of_two() -> None:
+    house = House(2)
+    house.rpcs[0].special["eth_maxPriorityFeePerGas"] = lambda _params: hex(10**18)
+    assert house.pool.fee_quote() == FeeQuote(base_fee=100, priority_fee=2)
+
+
+def test_a_node_without_priority_fees_is_asked_its_gas_price() -> None:
+    house = House(1)
+
+    def unknown(_params: list[object]) -> object:
+        raise RpcRefused("no such method", -32601, None)
+
+    house.rpcs[0].special["eth_maxPriorityFeePerGas"] = unknown
+    house.rpcs[0].special["eth_gasPrice"] = lambda _params: hex(130)
+    assert house.pool.fee_quote() == FeeQuote(base_fee=100, priority_fee=30)
+
+
+def test_statuses_tell_each_problem_in_words() -> None:
+    house = House(2)
+    house.rpcs[0].fault = NodeUnavailable("HTTP status 502 in place of an answer")
+    own, other = house.pool.statuses()
+    assert (own.name, own.ok, own.problem) == ("n1", True, None)
+    assert own.head is not None
+    assert (other.name, other.area, other.ok) == ("n0", "area-0", False)
+    assert other.problem == "HTTP status 502 in place of an answer"
+
+
+def test_the_head_is_the_highest_in_line() -> None:
+    house = House(2)
+    house.rpcs[0].head = 103
+    assert house.pool.head().number == 103
+
+
+def _reverting(data: str) -> Callable[[list[object]], object]:
+    def revert(_params: list[object]) -> object:
+        raise RpcRefused("execution reverted", 3, data)
+
+    return revert
