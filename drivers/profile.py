@@ -14,7 +14,6 @@ from drivers.values import (
     WH_PER,
     Kind,
     WordOrder,
-    high_first,
     number,
     registers_of,
     text,
@@ -103,7 +102,7 @@ class Point:
         Numbers are shown without a fraction where they have none.
         """
         if self.kind in TEXTS:
-            return text(high_first(raw, self.word_order), self.kind)
+            return text(raw, self.kind)  # texts stand in address order, also where numbers do not
         value = self.value(raw)
         if value is None:
             return None
