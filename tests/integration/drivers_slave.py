@@ -126,6 +126,11 @@ class Slave:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if not self._stop.is_set():
+            self.unplug()
+
+    def unplug(self) -> None:
+        """Disappear, as a pulled plug does."""
         self._stop.set()
         self._thread.join(5)
         self._close()
