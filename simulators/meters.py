@@ -269,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
         "silence|restore|freeze|nan|swap-words [METER], zero|spike|reset|refuse [METER [NUMBER]], "
         "swap METER SERIAL REGISTER_WH, unplug|replug METER, quit. METER is production or consumption.",
     )
-    parser.add_argument("--wiring", type=Wiring, choices=list(Wiring), default=Wiring.SPLIT)
+    parser.add_argument("--wiring", choices=[wiring.value for wiring in Wiring], default="split")
     parser.add_argument("--seed", type=int, default=1, help="the household's seed (default 1)")
     parser.add_argument("--start", type=_epoch, default="now", help="simulated start: now, or ISO 8601 with zone")
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds a real second (default 1)")
@@ -277,7 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, model in ((PRODUCTION, "eastron_sdm120"), (CONSUMPTION, "eastron_sdm630")):
         counts = Counts.EXPORT if name == PRODUCTION else Counts.IMPORT
         parser.add_argument(f"--{name}-model", choices=sorted(MODELS), default=model)
-        parser.add_argument(f"--{name}-counts", type=Counts, choices=list(Counts), default=counts)
+        parser.add_argument(f"--{name}-counts", choices=[each.value for each in Counts], default=counts.value)
         parser.add_argument(f"--{name}-port", type=int, default=0, help="TCP port (default: the system's choice)")
     parser.add_argument("--production-wh", type=int, default=1_234_567, help="register at the start, Wh")
     parser.add_argument("--consumption-wh", type=int, default=2_345_678, help="register at the start, Wh")
@@ -301,14 +301,14 @@ def main(arguments: list[str] | None = None) -> int:
         directory.mkdir(parents=True, exist_ok=True)
         plan = Plan(
             directory=directory,
-            wiring=asked.wiring,
+            wiring=Wiring(asked.wiring),
             seed=asked.seed,
             start_epoch=asked.start,
             speed=asked.speed,
             production_model=asked.production_model,
             consumption_model=asked.consumption_model,
-            production_counts=asked.production_counts,
-            consumption_counts=asked.consumption_counts,
+            production_counts=Counts(asked.production_counts),
+            consumption_counts=Counts(asked.consumption_counts),
             production_wh=asked.production_wh,
             consumption_wh=asked.consumption_wh,
             ports=(asked.production_port, asked.consumption_port),
