@@ -120,6 +120,14 @@ def test_energy_is_the_sum_of_the_metered_power() -> None:
     assert household.consumed_wh(JUNE + DAY_S) == consumed // 3_600_000
 
 
+def test_energy_rises_within_a_minute_too() -> None:
+    noon = JUNE + 8.5 * 3_600  # installed there, so that the first minute begins at 0
+    household = Household(installed_at=noon, site=Site(panel_w=50_000_000, mean_cover=0))
+    kw = household.metered_production_w(noon) / 1_000
+    for seconds in (1, 15, 59.5):
+        assert household.produced_wh(noon + seconds) == pytest.approx(kw * seconds / 3.6, abs=1)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 2 * DAY_S), min_size=1, max_size=10))
 def test_the_energy_of_intervals_adds_up_to_the_difference(cuts: list[float]) -> None:
