@@ -92,6 +92,31 @@ def test_thousand_cycles_over_a_faulty_line_give_no_wrong_value(
     assert set(slave.faults.kinds) <= slave.faults.seen.keys()
 
 
+class Script(Faults):
+    """Faults in a given order, then none."""
+
+    def __init__(self, *kinds: str, late_s: float) -> None:
+        super().__init__(late_s=(late_s, late_s))
+        self._script = iter(kinds)
+
+    def choose(self) -> str:
+        return next(self._script, "good")
+
+
+def test_a_late_reply_is_not_taken_when_the_next_request_is_lost(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "FIRST_PAUSE_S", 0.0)
+    first_cycle = ["good"] * 6  # model, frequency, serial; two blocks and the closing read
+    script = Script(*first_cycle, "late", "silent", late_s=1.7 * SHORTEST_S)
+    with RtuSlave({UNIT: sdm120()}, script) as slave:
+        settings = RtuSettings(slave.path, baud=115200, quiet_s=0.003)
+        right, wrong = guarded_cycles(12, slave, settings, profile)
+
+    assert wrong == 0
+    assert right > 1
+
+
 @pytest.mark.slow
 def test_ten_thousand_cycles_over_a_faulty_line_give_no_wrong_value(
     line: tuple[Slave, LineSettings], profile: Profile, monkeypatch: pytest.MonkeyPatch
