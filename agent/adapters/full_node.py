@@ -160,21 +160,23 @@ def _result(answer: object, method: str) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of the contract that changes nothing.
+    """What would be a transaction, run without sending it.
 
     Attributes:
         sender: as which account.
-        to: the contract.
+        to: the account or contract called; empty to create one.
         data: calldata.
+        value: wei sent with it.
     """
 
     sender: str
     to: str
     data: bytes
+    value: int = 0
 
     def told(self) -> dict[str, object]:
-        """As JSON-RPC has it; an empty ``to`` creates a contract."""
-        told: dict[str, object] = {"from": self.sender, "data": "0x" + self.data.hex()}
+        """As JSON-RPC has it."""
+        told: dict[str, object] = {"from": self.sender, "data": "0x" + self.data.hex(), "value": hex(self.value)}
         return {**told, "to": self.to} if self.to else told
 
 

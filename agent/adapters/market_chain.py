@@ -1,0 +1,128 @@
+"""One full node and the market's codec together, as the operator's commands use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.adapters import node_answers
+from agent.adapters.full_node import Call, FullNode, RpcRefused
+from agent.adapters.market import Market
+from agent.domain.errors import NodeUnavailable, NotYet, Rejected
+from agent.domain.fees import FeeQuote
+from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.outbox import Inclusion
+
+
+class MarketChain:
+    """The chain as the operator sees it: through the full node that the distribution company runs itself.
+
+    Args:
+        node: that node.
+        market: the contract's codec.
+        bytecode: what deploys the contract.
+    """
+
+    def __init__(self, node: FullNode, market: Market, bytecode: bytes) -> None:
+        self._node = node
+        self._market = market
+        self._bytecode = bytecode
+
+    # What the contract is told, in bytes.
+
+    def creation(self, *arguments: object) -> bytes:
+        """The data of a transaction that deploys the contract.
+
+        Raises:
+            BadRequest: an argument does not fit.
+        """
+        return self._market.creation(self._bytecode, *arguments)
+
+    def calldata(self, function: str, *arguments: object) -> bytes:
+        """The data of a call.
+
+        Raises:
+            BadRequest: an argument does not fit.
+        """
+        return self._market.call(function, *arguments)
+
+    # What the chain says. Every method may raise NodeUnavailable.
+
+    def chain_id(self) -> int:
+        """EIP-155 chain id."""
+        return self._node.chain_id()
+
+    def genesis_hash(self) -> str:
+        """Hash of block 0, ``0x`` hex."""
+        return self._node.genesis_hash()
+
+    def code_hash(self, address: str) -> str:
+        """Keccak-256 of the code at an address, ``0x`` hex."""
+        return self._node.code_hash(address)
+
+    def head(self) -> Head:
+        """The newest block."""
+        return self._node.head()
+
+    def nonce(self, account: str, *, pending: bool) -> int:
+        """How many of the account's transactions are mined, or with ``pending`` mined or waiting."""
+        return self._node.nonce(account, pending=pending)
+
+    def balance(self, account: str) -> int:
+        """The account's balance, wei."""
+        return self._node.balance(account)
+
+    def fee_quote(self) -> FeeQuote:
+        """What gas costs now."""
+        return self._node.fee_quote()
+
+    def receipt(self, tx_hash: str) -> Inclusion | None:
+        """Where a transaction is mined; None if it is not."""
+        return self._node.receipt(tx_hash)
+
+    def created_contract(self, tx_hash: str) -> str:
+        """The address of the contract that a mined transaction created."""
+        return self._node.created_contract(tx_hash)
+
+    def send_raw(self, raw: bytes) -> bool:
+        """Send signed bytes; whether the node has them now."""
+        return self._node.send_raw(raw)
+
+    def estimate_gas(self, sender: str, to: str, data: bytes, value: int) -> int:
+        """How much gas a transaction would take.
+
+        Raises:
+            Rejected: the contract would reject it.
+            NotYet: the contract would reject it now.
+            NodeUnavailable: the node would not say, for example since the account cannot pay.
+        """
+        try:
+            return self._node.estimate_gas(Call(sender, to, data, value))
+        except RpcRefused as refusal:
+            raise self._meant(refusal) from refusal
+
+    def parameters(self, contract: str) -> Parameters:
+        """The market's parameters."""
+        return self._market.read_parameters(self._asked(contract, "parameters"), self._asked(contract, "paused"))
+
+    def household(self, contract: str, account: str) -> HouseholdState:
+        """What the contract holds of a household."""
+        return self._market.read_household(self._asked(contract, "household", account))
+
+    def constant(self, contract: str, function: str) -> Any:  # noqa: ANN401 - the type is the contract's
+        """What a function without arguments returns."""
+        (value,) = self._market.read(function, self._asked(contract, function)).values()
+        return value
+
+    def _asked(self, contract: str, function: str, *arguments: object) -> bytes:
+        try:
+            return self._node.eth_call(Call(contract, contract, self._market.call(function, *arguments)))
+        except RpcRefused as refusal:
+            raise self._meant(refusal) from refusal
+
+    def _meant(self, refusal: RpcRefused) -> Rejected | NotYet | NodeUnavailable:
+        reverted = node_answers.revert_data(refusal.data)
+        return refusal if reverted is None else self._market.judge(reverted)
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self._node.close()

@@ -1,0 +1,1 @@
+"""What the distribution company and the registration office run: deploy, approve, parameters."""

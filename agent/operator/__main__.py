@@ -1,0 +1,114 @@
+"""``prosumer-operator``: the distribution company's and the registration office's command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from agent.domain.errors import AgentError, ConfigurationInvalid
+from agent.domain.market import Parameters
+from agent.operator import commands
+from agent.operator.arguments import parser
+from agent.operator.commands import Told
+from agent.operator.ports import Roles
+
+DONE, FAILED, MISUSE, BAD_CONFIGURATION = 0, 1, 2, 78
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the process's own by default.
+
+    Returns:
+        0 done, 1 failed, 2 misuse, 78 bad configuration.
+    """
+    line = parser()
+    asked = line.parse_args(arguments)
+    change = _change(asked) if asked.command == "parameters" else None
+    if asked.keystore is None and (change is None or not change.empty):
+        line.error(f"{asked.command}: --keystore is needed, since it signs a transaction")
+    try:
+        told = _run(asked, change)
+    except ConfigurationInvalid as error:
+        print(f"prosumer-operator: {error}", file=sys.stderr)
+        return BAD_CONFIGURATION
+    except AgentError as error:
+        print(f"prosumer-operator: {error}", file=sys.stderr)
+        return FAILED
+    print(json.dumps(told) if asked.json else _text(told))
+    return DONE
+
+
+def _run(asked: argparse.Namespace, change: commands.Change | None) -> Told:
+    # Here, so that --help does not wait a second for the chain's libraries.
+    from agent.operator.wiring import Wiring  # noqa: PLC0415
+
+    with Wiring(
+        node_url=asked.node,
+        allow_plain=asked.allow_plain,
+        ca_file=asked.ca_file,
+        deployments=asked.deployments,
+    ) as wiring:
+        chain, deployments = wiring.chain, wiring.deployments
+        if change is not None and change.empty:
+            return commands.show_parameters(chain, deployments)
+        sender = wiring.sender(
+            keystore=asked.keystore,
+            passphrase_file=asked.passphrase_file,
+            state=asked.state_dir.expanduser(),
+            most_fee=asked.max_fee,
+            depth=asked.depth,
+            timeout_s=asked.timeout,
+        )
+        if change is not None:
+            return commands.set_parameters(chain, sender, deployments, change)
+        if asked.command == "approve":
+            return commands.approve(chain, sender, deployments, asked.request, recover=wiring.recover, fund=asked.fund)
+        return commands.deploy(chain, sender, deployments, _market(asked), again=asked.again)
+
+
+def _market(asked: argparse.Namespace) -> commands.Market:
+    return commands.Market(
+        token_name=asked.token_name,
+        token_symbol=asked.token_symbol,
+        roles=Roles(asked.admin, asked.registration_office, asked.distribution_agent),
+        initial=Parameters(
+            reporting_period_s=asked.reporting_period,
+            service_cost=asked.service_cost,
+            feed_in_tariff=asked.feed_in,
+            retail_tariff=asked.retail,
+            paused=False,
+        ),
+    )
+
+
+def _change(asked: argparse.Namespace) -> commands.Change:
+    return commands.Change(
+        reporting_period_s=asked.reporting_period,
+        service_cost=asked.service_cost,
+        feed_in_tariff=asked.feed_in,
+        retail_tariff=asked.retail,
+        paused=asked.paused,
+    )
+
+
+def _text(told: Told) -> str:
+    toml = told.get("toml")
+    rows = {name: value for name, value in told.items() if name != "toml"}
+    width = max(map(len, rows))
+    text = "\n".join(f"{name:<{width}}  {_cell(value)}" for name, value in rows.items())
+    return f"{text}\n\n# For the households' configuration:\n{toml}" if toml else text
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What can be said on ``prosumer-operator``'s command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from eth_utils.address import is_address, to_checksum_address
+
+_DEFAULT_STATE = Path("~/.local/state/prosumer-operator")
+_EPILOG = """\
+exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (node URL)
+
+The key is the one in --keystore (made with: prosumer-agent keys new). Its passphrase comes from the systemd
+credential keystore-passphrase, from --passphrase-file, or from a prompt; never from an argument.
+A command that was interrupted goes on with the same transaction when it is run again.
+"""
+
+
+def _account(text: str) -> str:
+    # Mixed case is a checksum and must be right; all lower or all upper case carries none.
+    if not is_address(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address, or its checksum is wrong (0x and 40 hex digits)")
+    return str(to_checksum_address(text))
+
+
+def _whole(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+    return number
+
+
+def _seconds(text: str) -> int:
+    number = _whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 second")
+    return number
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    chain = common.add_argument_group("chain and key")
+    chain.add_argument("--node", required=True, metavar="URL", help="JSON-RPC of the company's own full node")
+    chain.add_argument("--allow-plain", action="store_true", help="take http:// off loopback too (it can be read)")
+    chain.add_argument("--ca-file", metavar="PEM", help="the node's own certificate authority")
+    chain.add_argument("--keystore", type=Path, metavar="FILE", help="the operator's V3 keystore")
+    chain.add_argument("--passphrase-file", type=Path, metavar="FILE", help="one line, mode 0600")
+    chain.add_argument("--deployments", type=Path, metavar="DIR", help="deployment files by chain id")
+    chain.add_argument("--state-dir", type=Path, default=_DEFAULT_STATE, metavar="DIR", help="default: %(default)s")
+    chain.add_argument(
+        "--max-fee",
+        type=_whole,
+        default=500_000_000_000,
+        metavar="WEI",
+        help="for a unit of gas (default: %(default)s)",
+    )
+    chain.add_argument("--depth", type=_whole, default=0, metavar="BLOCKS", help="wanted on top (default: %(default)s)")
+    chain.add_argument(
+        "--timeout", type=_seconds, default=180, metavar="S", help="for each transaction (default: %(default)s)"
+    )
+    common.add_argument("--json", action="store_true", help="print JSON in place of text")
+
+    whole = argparse.ArgumentParser(
+        prog="prosumer-operator",
+        description="What the distribution company and the registration office run.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _deploy(commands.add_parser("deploy", parents=[common], help="deploy a market and write its deployment file"))
+    _approve(commands.add_parser("approve", parents=[common], help="verify an enrolment request and enrol it"))
+    _parameters(commands.add_parser("parameters", parents=[common], help="show or set the market's parameters"))
+    return whole
+
+
+def _deploy(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--token-name", default="Energy", help="default: %(default)s")
+    command.add_argument("--token-symbol", default="ENERGY", help="default: %(default)s")
+    for role in ("admin", "registration-office", "distribution-agent"):
+        command.add_argument(f"--{role}", type=_account, default="", metavar="ADDRESS", help="default: the key's own")
+    command.add_argument("--reporting-period", type=_seconds, default=900, metavar="S", help="default: %(default)s")
+    for price in ("service-cost", "feed-in", "retail"):
+        command.add_argument(f"--{price}", type=_whole, default=0, metavar="WEI", help="for each kWh (default: 0)")
+    command.add_argument("--again", action="store_true", help="deploy although this chain has a market already")
+
+
+def _approve(command: argparse.ArgumentParser) -> None:
+    command.add_argument("request", type=Path, metavar="REQUEST.json", help="written by prosumer-agent enrol")
+    command.add_argument(
+        "--fund", type=_whole, metavar="WEI", help="top the household's account up to this balance, for its gas"
+    )
+
+
+def _parameters(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--reporting-period", type=_seconds, metavar="S", help="length of an interval")
+    for price in ("service-cost", "feed-in", "retail"):
+        command.add_argument(f"--{price}", type=_whole, metavar="WEI", help="for each kWh")
+    paused = command.add_mutually_exclusive_group()
+    paused.add_argument("--pause", dest="paused", action="store_true", default=None, help="stop reports and transfers")
+    paused.add_argument("--resume", dest="paused", action="store_false", default=None, help="let them go on")

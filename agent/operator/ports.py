@@ -1,0 +1,118 @@
+"""What the operator's commands need of the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent.domain.fees import Fee, FeeQuote
+from agent.domain.market import ChainPin, Head, HouseholdState, Parameters
+from agent.domain.outbox import Inclusion
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who may do what in the market; checksummed addresses."""
+
+    admin: str
+    registration_office: str
+    distribution_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployed market.
+
+    Attributes:
+        pin: the chain and the contract.
+        block: the number of the block that holds its creation.
+        roles: as it was deployed with.
+    """
+
+    pin: ChainPin
+    block: int
+    roles: Roles
+
+
+class Key(Protocol):
+    """The operator's key, bound to one chain."""
+
+    @property
+    def address(self) -> str:
+        """The account, checksummed."""
+
+    def sign_transaction(  # noqa: PLR0917 - a transaction's fields in the order of every Ethereum library
+        self, nonce: int, to: str, data: bytes, gas: int, fee: Fee, value: int
+    ) -> tuple[str, bytes]:
+        """Sign an EIP-1559 transaction; ``(hash as 0x hex, signed bytes)``. An empty ``to`` deploys."""
+
+
+class Chain(Protocol):
+    """The operator's own full node. Every method may raise NodeUnavailable."""
+
+    def creation(self, *arguments: object) -> bytes:
+        """The data of a transaction that deploys the market."""
+
+    def calldata(self, function: str, *arguments: object) -> bytes:
+        """The data of a call of the market."""
+
+    def chain_id(self) -> int:
+        """EIP-155 chain id."""
+
+    def genesis_hash(self) -> str:
+        """Hash of block 0."""
+
+    def code_hash(self, address: str) -> str:
+        """Keccak-256 of the code at an address."""
+
+    def head(self) -> Head:
+        """The newest block."""
+
+    def nonce(self, account: str, *, pending: bool) -> int:
+        """How many transactions of the account are mined, or with ``pending`` mined or waiting."""
+
+    def balance(self, account: str) -> int:
+        """Balance, wei."""
+
+    def fee_quote(self) -> FeeQuote:
+        """What gas costs now."""
+
+    def receipt(self, tx_hash: str) -> Inclusion | None:
+        """Where a transaction is mined; None if it is not."""
+
+    def created_contract(self, tx_hash: str) -> str:
+        """The contract that a mined transaction created."""
+
+    def send_raw(self, raw: bytes) -> bool:
+        """Send signed bytes; whether the node has them now."""
+
+    def estimate_gas(self, sender: str, to: str, data: bytes, value: int) -> int:
+        """Gas that a transaction would take; raises Rejected or NotYet where the contract would refuse it."""
+
+    def parameters(self, contract: str) -> Parameters:
+        """The market's parameters."""
+
+    def household(self, contract: str, account: str) -> HouseholdState:
+        """What the contract holds of a household."""
+
+
+class Deployments(Protocol):
+    """Deployed markets, a file for each chain id."""
+
+    def load(self, chain_id: int) -> Deployed:
+        """The market on a chain.
+
+        Raises:
+            BadRequest: there is none, or its file is damaged.
+        """
+
+    def path(self, chain_id: int) -> Path:
+        """Where a chain's file is, or would be."""
+
+    def save(self, deployed: Deployed) -> None:
+        """Write a market's file; an older one is replaced.
+
+        Raises:
+            BadRequest: it cannot be written.
+        """
