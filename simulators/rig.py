@@ -179,7 +179,7 @@ class Rig:
         self.configuration.write_text(self._toml(deployment, keystore, passphrase), encoding="utf-8")
         request = scene.directory / "enrolment.json"
         self.agent("enrol", "--output", str(request), "--yes")
-        self.operator("approve", str(request), *self._operator_options(), "--fund", str(_FUND_WEI), "--yes")
+        self.operator("approve", str(request), *self._operator_options(), "--fund", str(_FUND_WEI))
 
     def _deploy(self) -> dict[str, Any]:
         keystore = self.scene.directory / "operator-key.json"
@@ -189,7 +189,7 @@ class Rig:
         self._write_private(keystore, json.dumps(Account.encrypt(key, passphrase, kdf="pbkdf2", iterations=1000)))
         self._secret("operator-passphrase", passphrase)
         printed = self.operator(
-            "deploy", *self._operator_options(), "--reporting-period", str(self.scene.period_s), "--yes", "--json"
+            "deploy", *self._operator_options(), "--reporting-period", str(self.scene.period_s), "--json"
         )
         deployment: dict[str, Any] = json.loads(printed)
         return deployment
@@ -201,6 +201,7 @@ class Rig:
             *("--keystore", str(directory / "operator-key.json")),
             *("--passphrase-file", str(directory / "operator-passphrase")),
             *("--deployments", str(directory / "deployments")),
+            *("--state-dir", str(directory / "operator")),
         ]
 
     def _secret(self, name: str, text: str) -> Path:

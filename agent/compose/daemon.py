@@ -1,0 +1,243 @@
+"""The daemon, wired: every stage gets by name only what it uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.adapters.chain_rows import ChainRows
+from agent.adapters.clock import SystemClock
+from agent.adapters.event_log import EventLog, Logger
+from agent.adapters.event_rows import EventRows
+from agent.adapters.journal import Journal, open_journal
+from agent.adapters.market import Market
+from agent.adapters.meter_rows import MeterRows
+from agent.adapters.meters import DriverMeter
+from agent.adapters.outbox_rows import OutboxRows
+from agent.adapters.reading_rows import ReadingRows
+from agent.adapters.systemd import Systemd
+from agent.compose import parts
+from agent.configuration import Configuration
+from agent.daemon import Daemon
+from agent.domain.outbox import Rules
+from agent.domain.registers import RegisterRules
+from agent.domain.samples import MeterRole, Sample
+from agent.schedule import Loop
+from agent.stages.confirm import Confirm
+from agent.stages.follow import Follow
+from agent.stages.poll import Poll
+from agent.stages.publish import Publish
+from agent.stages.record import Record
+from agent.stages.retain import Retain
+from agent.stages.seal import Seal
+from agent.stages.submit import Fees, Submit
+from contracts import load_artifact
+
+# A journal whose newest row is younger than this at the start cannot have missed what another copy of it did.
+_FRESH_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """The newest sample of each meter, for telemetry."""
+
+    polls: Mapping[MeterRole, Poll]
+
+    def latest(self) -> Mapping[MeterRole, Sample]:
+        """The newest samples; a meter that has none is missing."""
+        samples = ((role, poll.latest()) for role, poll in self.polls.items())
+        return {role: sample for role, sample in samples if sample is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The journal's rooms."""
+
+    journal: Journal
+    meters: MeterRows
+    readings: ReadingRows
+    outbox: OutboxRows
+    events: EventRows
+    chain: ChainRows
+
+
+def build(
+    configuration: Configuration,
+    *,
+    logger: Logger,
+    environ: Mapping[str, str],
+    may_reload: Callable[[], str | None],
+) -> Daemon:
+    """The daemon for a configuration; nothing runs yet.
+
+    Args:
+        configuration: what the household's file says.
+        logger: where the log goes.
+        environ: the process's environment, for systemd's socket and credentials.
+        may_reload: says what is wrong with a new configuration, or None.
+
+    Raises:
+        Stop: the key or the journal cannot be opened.
+        drivers.errors.ConfigurationError: the meters' configuration is wrong.
+    """
+    directory = configuration.journal.directory
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = parts.open_key(configuration, environ)
+    clock = parts.open_clock(configuration)
+    journal, damaged = open_journal(directory)
+    rows = Rows(
+        journal,
+        MeterRows(journal),
+        ReadingRows(journal, key.address),
+        OutboxRows(journal),
+        EventRows(journal),
+        ChainRows(journal),
+    )
+    events = EventLog(logger=logger, rows=rows.events, clock=clock)
+    _tell_start(configuration, events, key.address, damaged)
+    nodes = parts.open_nodes(configuration, events)
+    polls = _polls(configuration, rows, clock, events)
+    began_at = clock.now_ms() // 1000
+    fresh = began_at - (rows.meters.newest_minute() or 0) <= _FRESH_S
+    follow = Follow(
+        nodes=nodes,
+        parameters=rows.chain,
+        meters=rows.meters,
+        readings=rows.readings,
+        outbox=rows.outbox,
+        journal=journal,
+        clock=clock,
+        events=events,
+        fresh=fresh,
+    )
+    record = Record(
+        production=polls[MeterRole.PRODUCTION],
+        consumption=polls[MeterRole.CONSUMPTION],
+        meters=rows.meters,
+        readings=rows.readings,
+        journal=journal,
+        period=follow,
+        clock=clock,
+        events=events,
+    )
+    seal = Seal(readings=rows.readings, journal=journal, signer=key, gate=follow, clock=clock)
+    rules = Rules(
+        depth=configuration.chain.depth,
+        agreement=min(2, len(configuration.chain.nodes)),
+        resend_s=configuration.fees.resend_after_s,
+        bump_s=configuration.fees.bump_after_s,
+    )
+    fees = Fees(most=configuration.fees.max_fee_per_gas_wei)
+    submit = Submit(
+        outbox=rows.outbox,
+        readings=rows.readings,
+        journal=journal,
+        nodes=nodes,
+        signer=key,
+        codec=Market(load_artifact().abi),
+        contract=configuration.chain.contract,
+        rules=rules,
+        fees=fees,
+        may_submit=follow.may_submit,
+        clock=clock,
+        events=events,
+    )
+    confirm = Confirm(
+        outbox=rows.outbox,
+        readings=rows.readings,
+        journal=journal,
+        nodes=nodes,
+        signer=key,
+        rules=rules,
+        fees=fees,
+        began_at=began_at,
+        clock=clock,
+        events=events,
+    )
+    retain = Retain(
+        meters=rows.meters,
+        readings=rows.readings,
+        events=rows.events,
+        clock=clock,
+        minute_rows_days=configuration.journal.minute_rows_days,
+        readings_years=configuration.journal.readings_years,
+    )
+    sample_s = configuration.meters.sample_every_s
+    loops = [
+        Loop("poll.production", polls[MeterRole.PRODUCTION].run_once, every_s=sample_s),
+        Loop("poll.consumption", polls[MeterRole.CONSUMPTION].run_once, every_s=sample_s),
+        # Behind the polls of the same second, so that a boundary's samples are there when it looks.
+        Loop("record", record.run_once, every_s=1.0, offset_s=0.2, wakes=("seal",)),
+        Loop("seal", seal.run_once, every_s=5.0, wakes=("submit", "publish")),
+        Loop("submit", submit.run_once, every_s=5.0),
+        Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5),
+        Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, wakes=("record",)),
+        Loop("events", events.flush, every_s=2.0, offset_s=1.1),
+        Loop("retain", retain.run_once, every_s=3600.0, offset_s=1800.0),
+    ]
+    closers: list[Callable[[str], None]] = []
+    if configuration.telemetry.enabled:
+        publish = Publish(
+            broker=parts.open_telemetry(configuration, events),
+            readings=rows.readings,
+            history=rows.events,
+            live=LiveView(polls),
+            clock=clock,
+            events=events,
+            topics=parts.topics(configuration),
+            origin=parts.origin(configuration),
+            pace=parts.pace(configuration),
+        )
+        loops.append(Loop("publish", publish.run_once, every_s=1.0, offset_s=0.6))
+        closers.append(lambda reason: publish.stop(reason, deadline_s=2.0))
+    closers += [lambda _: nodes.close(), lambda _: _flush(events), lambda _: journal.close()]
+    return Daemon(
+        loops=loops,
+        clock=clock,
+        service=Systemd(environ),
+        events=events,
+        closers=closers,
+        may_reload=may_reload,
+        status=f"household {key.address}" + (" (unproven chain)" if configuration.chain.unproven else ""),
+    )
+
+
+def _polls(configuration: Configuration, rows: Rows, clock: SystemClock, events: EventLog) -> dict[MeterRole, Poll]:
+    return {
+        role: Poll(
+            role=role,
+            meter=DriverMeter(meter),
+            clock=clock,
+            events=events,
+            rules=RegisterRules(
+                rated_power_w=configuration.household.rated_power_w,
+                confirmations=configuration.meters.confirmations,
+                modulus_wh=meter.modulus_wh,
+            ),
+            state=rows.meters.register(role),
+        )
+        for role, meter in parts.open_meters(configuration).items()
+    }
+
+
+def _tell_start(configuration: Configuration, events: EventLog, account: str, damaged: Path | None) -> None:
+    """What an auditor asks first: which key, which chain, whether the journal is the old one."""
+    events.info("key.opened", account=account, process=os.getpid())
+    if damaged is not None:
+        events.error(
+            "journal.set_aside",
+            file=str(damaged),
+            advice="keep the file for the distribution company; a new journal was begun. Replace the card",
+        )
+    if configuration.chain.unproven:
+        events.warning(
+            "chain.unproven", advice="for development only: set chain.unproven to false and name two full nodes"
+        )
+    if not configuration.clock.require_synchronised:
+        events.warning("clock.unchecked", advice="for development only: set clock.require_synchronised to true")
+
+
+def _flush(events: EventLog) -> None:
+    events.flush()

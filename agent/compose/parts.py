@@ -1,0 +1,162 @@
+"""Meters, full nodes, broker, clock and key, each made from the configuration."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from agent.adapters.broker_place import Place, Presence, Tls
+from agent.adapters.clock import SystemClock
+from agent.adapters.full_node import FullNode, HttpRpc
+from agent.adapters.household_key import HouseholdKey
+from agent.adapters.http_line import Log
+from agent.adapters.keystore import Keystore
+from agent.adapters.line_settings import line_settings
+from agent.adapters.market import Market
+from agent.adapters.mqtt import Telemetry
+from agent.adapters.node_pool import NodePool
+from agent.configuration import Configuration, MeterSettings
+from agent.domain.errors import KeystoreInvalid
+from agent.domain.market import ChainPin
+from agent.domain.samples import MeterRole
+from agent.domain.signing import SigningDomain
+from agent.domain.telemetry import Origin, Topics, status_message
+from agent.passphrase import find as find_passphrase
+from agent.stages.publish import Pace
+from contracts import load_artifact
+from drivers.catalogue import Catalogue
+from drivers.line import LinePool
+from drivers.meter import Counts, Meter
+from drivers.opening import open_meter
+
+# A full node that takes longer is as good as away: the others are asked, and it has its turn again.
+_NODE_TIMEOUT_S = 5.0
+
+
+def open_meters(configuration: Configuration) -> dict[MeterRole, Meter]:
+    """Both meters; two on one line share it. Nothing is sent before the first read.
+
+    Raises:
+        drivers.errors.ConfigurationError: a profile is unknown or wrong, or the meters contradict each other.
+    """
+    pool, catalogue = LinePool(), Catalogue([configuration.meters.models_directory])
+    settings = {
+        MeterRole.PRODUCTION: configuration.meters.production,
+        MeterRole.CONSUMPTION: configuration.meters.consumption,
+    }
+    return {
+        role: open_meter(
+            pool.line(line_settings(meter.place)),
+            catalogue.profile(meter.profile),
+            meter.unit,
+            _counts(role, meter),
+            meter.serial,
+            name=role,
+        )
+        for role, meter in settings.items()
+    }
+
+
+def _counts(role: MeterRole, meter: MeterSettings) -> Counts:
+    """Production leaves the premises, so it counts as export, unless the installer wired the meter the other way."""
+    usual, other = (Counts.EXPORT, Counts.IMPORT) if role is MeterRole.PRODUCTION else (Counts.IMPORT, Counts.EXPORT)
+    return usual if meter.direction == "normal" else other
+
+
+def pin(configuration: Configuration) -> ChainPin:
+    """The chain and the contract that the household agreed to."""
+    chain = configuration.chain
+    return ChainPin(chain.id, chain.genesis, chain.contract, chain.code_hash)
+
+
+def signing_domain(configuration: Configuration) -> SigningDomain:
+    """Where the household's signatures are valid."""
+    return SigningDomain(configuration.chain.id, configuration.chain.contract)
+
+
+def open_nodes(configuration: Configuration, log: Log) -> NodePool:
+    """The full nodes of the pinned chain."""
+    pinned = pin(configuration)
+    nodes = []
+    for node in configuration.chain.nodes:
+        ca_file = str(node.ca_file) if node.ca_file else None
+        rpc = HttpRpc(node.url, timeout_s=_NODE_TIMEOUT_S, allow_plain=node.allow_plain, ca_file=ca_file, log=log)
+        nodes.append(FullNode(name=rpc.name, area=node.area, rpc=rpc, pin=pinned, monotonic=time.monotonic))
+    return NodePool(
+        nodes,
+        pin=pinned,
+        account=configuration.household.account,
+        area=configuration.household.area,
+        market=Market(load_artifact().abi),
+        clock=time.monotonic,
+        random=random.random,
+        log=log,
+    )
+
+
+def open_clock(configuration: Configuration) -> SystemClock:
+    """The system's clock under the configured trust."""
+    return SystemClock(
+        require_synchronised=configuration.clock.require_synchronised,
+        step_tolerance_s=configuration.clock.step_tolerance_s,
+    )
+
+
+def open_key(configuration: Configuration, environ: Mapping[str, str]) -> HouseholdKey:
+    """The household's key, opened with the passphrase that the system or a person gives.
+
+    Raises:
+        KeystoreInvalid: it cannot be opened, or it is the key of another account than the configured one.
+    """
+    path = configuration.keystore.path
+    keystore = Keystore.open(path, find_passphrase(configuration.keystore.passphrase_file, environ))
+    if keystore.address != configuration.household.account:
+        raise KeystoreInvalid(
+            f"keystore {path} holds the key of {keystore.address}, but household.account is"
+            f" {configuration.household.account}; name the right file in keystore.path"
+        )
+    return HouseholdKey(keystore, signing_domain(configuration))
+
+
+def origin(configuration: Configuration) -> Origin:
+    """Whose telemetry it is."""
+    return Origin(configuration.household.account, signing_domain(configuration), version("prosumer-agent"))
+
+
+def topics(configuration: Configuration) -> Topics:
+    """Where the telemetry goes."""
+    return Topics(configuration.household.area, configuration.household.account)
+
+
+def open_telemetry(configuration: Configuration, log: Log) -> Telemetry:
+    """The connection to the broker; it connects when it is first tended."""
+    settings = configuration.telemetry
+    tls = Tls(settings.ca_file, settings.certificate_file, settings.key_file) if settings.tls else None
+    place = Place(
+        host=settings.host or "",  # never empty where telemetry is enabled: the configuration refuses that
+        port=settings.port,
+        tls=tls,
+        allow_plain=settings.allow_plain,
+        username=settings.username,
+        password_file=settings.password_file,
+    )
+    where, who = topics(configuration), origin(configuration)
+    presence = Presence(
+        client_id=f"prosumer-agent-{who.household}",
+        will_topic=where.status,
+        will_payload=status_message(who, online=False, reason="the connection was lost", at=None),
+        listen_topic=where.acknowledgement if settings.acknowledgements else None,
+    )
+    return Telemetry(place=place, presence=presence, log=log, random=random.random)
+
+
+def pace(configuration: Configuration) -> Pace:
+    """How fast telemetry goes."""
+    settings = configuration.telemetry
+    return Pace(
+        live_every_s=settings.live_every_s,
+        replay_after_s=settings.replay_after_s,
+        acknowledged=settings.acknowledgements,
+    )
