@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -270,6 +271,17 @@ def test_the_build_extra_is_what_the_build_needs() -> None:
     assert isinstance(build, dict)
 
     assert build["requires"] == project["optional-dependencies"]["build"]
+
+
+def test_the_npm_lock_file_is_in_step_with_its_package_file() -> None:
+    package = json.loads((ROOT / "contracts" / "package.json").read_text())
+    locked = json.loads((ROOT / "contracts" / "package-lock.json").read_text())["packages"]
+
+    assert locked[""]["devDependencies"] == package["devDependencies"]
+    assert package["devDependencies"] == {
+        name: locked[f"node_modules/{name}"]["version"] for name in package["devDependencies"]
+    }
+    assert [name for name, entry in locked.items() if name and "integrity" not in entry] == []
 
 
 # --- Commands ---
