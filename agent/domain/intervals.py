@@ -77,7 +77,9 @@ class Close:
         boundary_ms = self.boundary * _MS
         if self.production is None or self.consumption is None or now_ms < boundary_ms:
             return None
-        fresh = [register for register in (self.production, self.consumption) if register.taken_ms >= boundary_ms]
+        # A register from the future was read before the clock was set back: nobody knows on which side of the boundary.
+        both = (self.production, self.consumption)
+        fresh = [register for register in both if boundary_ms <= register.taken_ms <= now_ms]
         if not fresh or (len(fresh) == 1 and now_ms < boundary_ms + grace_ms(self.period_s)):
             return None
         taken_ms = max(register.taken_ms for register in fresh)

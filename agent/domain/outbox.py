@@ -251,23 +251,24 @@ def next_step(entry: Entry, sighting: Sighting | None, now: int, rules: Rules) -
 
 def _next_of_broadcast(entry: Entry, sighting: Sighting | None, now: int, rules: Rules) -> Step:
     last = entry.attempts[-1]
+    if sighting is not None and sighting.inclusion is not None:
+        return Move(State.INCLUDED, sighting.inclusion)
+    if sighting is not None and entry.nonce is not None and sighting.mined_nonce > entry.nonce:
+        return _nonce_taken(entry, rules)
     if last.sent_at is None:
-        # Bytes may have left before a crash; sending the same ones again is harmless, unless they are mined already.
-        return Broadcast(last) if sighting is None or sighting.inclusion is None else _move_in(sighting.inclusion)
+        # Bytes may have left before a crash; sending the same ones again is harmless while their nonce is free.
+        return Broadcast(last)
     if sighting is None:
         return Wait()
-    if sighting.inclusion is not None:
-        return _move_in(sighting.inclusion)
-    if entry.nonce is not None and sighting.mined_nonce > entry.nonce:
-        return _nonce_taken(entry, rules)
     if entry.state is State.SIGNED or not sighting.pooled:
-        return Broadcast(last) if now - last.sent_at >= rules.resend_s else Wait()
-    stuck = now - last.signed_at >= rules.bump_s and last.fee.max_fee > 0
+        return Broadcast(last) if _passed(last.sent_at, now, rules.resend_s) else Wait()
+    stuck = last.fee.max_fee > 0 and _passed(last.signed_at, now, rules.bump_s)
     return Bump(last) if stuck else Wait()
 
 
-def _move_in(found: Inclusion) -> Step:
-    return Move(State.INCLUDED, found)
+def _passed(since: int, now: int, seconds: int) -> bool:
+    """Whether so much time has passed; a time that is still to come was noted before the clock was set back."""
+    return not since <= now < since + seconds
 
 
 def _nonce_taken(entry: Entry, rules: Rules) -> Step:

@@ -37,6 +37,9 @@ class Flags(IntFlag):
     """taken more than 1 % of the period after the interval's end"""
 
 
+_KNOWN_FLAGS = int(Flags.PRODUCTION_HELD | Flags.CONSUMPTION_HELD | Flags.LATE)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Both registers at the end of an interval.
@@ -87,7 +90,7 @@ class Reading:
             fields[name] = rest & ((1 << bits) - 1)
             rest >>= bits
         flags = fields.pop("flags")
-        if rest or flags & ~int(~Flags.NONE):
+        if rest or flags & ~_KNOWN_FLAGS:
             raise BadReading(f"word {word:#x} is not a packed reading: it has bits outside the layout")
         return cls(household=household, flags=Flags(flags), **fields)
 

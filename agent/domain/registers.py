@@ -2,7 +2,8 @@
 
 A meter's counter only rises, and never faster than the connection can carry. A value that falls or jumps is *held*:
 nothing is booked until it goes away (it was a bad read) or has repeated for so long that the counter itself must have
-changed. Then it is either a rollover, which is booked, or the end of the epoch, which is never booked.
+changed. Then it is either a rollover, which is booked, or the end of the epoch, which is never booked. The very first
+value is held too, since a bad one would make every good one after it look like the end of an epoch.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Verdict(StrEnum):
 class Discontinuity(StrEnum):
     """Why a register cannot simply be booked."""
 
+    UNKNOWN = "unknown"
+    """nothing is known yet that it could be compared with"""
     FELL = "fell"
     JUMPED = "jumped"
     SWAPPED = "swapped"
@@ -112,21 +115,32 @@ def observe(
     Returns:
         The new state, what became of the observation, and the reason if it was not simply booked.
     """
-    if state.raw_wh is None:
-        return _booked(state, seen), Verdict.BOOKED, None
     kind = _discontinuity(state, seen, rules)
     if kind is None:
         # Rounding may show a step back; what was booked stays booked.
-        kept = max(seen.raw_wh, state.raw_wh)
+        kept = max(seen.raw_wh, state.raw_wh or 0)
         return _booked(state, replace(seen, raw_wh=kept)), Verdict.BOOKED, None
     suspicion = _suspect(state.suspicion, seen, kind, rules)
     if suspicion.sightings < rules.confirmations:
         return replace(state, suspicion=suspicion), Verdict.HELD, kind
+    if kind is Discontinuity.UNKNOWN:
+        return _booked(state, seen), Verdict.BOOKED, kind
     if kind is Discontinuity.FELL and _rolled_over(state, suspicion, rules):
         rolled = replace(_booked(state, seen), rollovers=state.rollovers + 1)
         return rolled, Verdict.ROLLED_OVER, kind
     fresh = RegisterState(raw_wh=seen.raw_wh, at_ms=seen.at_ms, serial=seen.serial or state.serial)
     return fresh, Verdict.NEW_EPOCH, kind
+
+
+def set_back(state: RegisterState, by_ms: int) -> RegisterState:
+    """The same state in the time of a clock that was set back by ``by_ms``.
+
+    Without it no time would seem to have passed since the last value, and an ordinary rise would look like a jump.
+    """
+    held = state.suspicion
+    if held is not None:
+        held = replace(held, since_ms=held.since_ms - by_ms, seen_ms=held.seen_ms - by_ms)
+    return replace(state, at_ms=state.at_ms - by_ms, suspicion=held)
 
 
 def _booked(state: RegisterState, seen: Observation) -> RegisterState:
@@ -136,7 +150,7 @@ def _booked(state: RegisterState, seen: Observation) -> RegisterState:
 def _discontinuity(state: RegisterState, seen: Observation, rules: RegisterRules) -> Discontinuity | None:
     known = state.raw_wh
     if known is None:
-        return None
+        return Discontinuity.UNKNOWN
     if seen.serial and state.serial and seen.serial != state.serial:
         return Discontinuity.SWAPPED
     if seen.raw_wh < known - rules.resolution_wh:
