@@ -147,6 +147,9 @@ class ModbusMeter:
         register_wh = None if energy is None else whole(energy * WH_PER[self._counter.unit])
         if register_wh is not None and self._register.surprises(register_wh):
             self._confirm(session, register_wh)
+        if self._register.alarms(register_wh):
+            self._admission = None  # somebody may have changed the meter, or a setting in it
+            self._admitted(session)
         self._register.believed(register_wh)
         return Measurement(
             register_wh=register_wh,

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 # More than any household connection carries; a jump beyond it is only read twice, never refused here.
 SURPRISING_W = 100_000
 SLACK_WH = 10  # two reads of one cycle are less than a second apart, and counters step
+# No household moves this much between two reads: either the counter is another one, or it is read wrongly.
+ALARMING_WH = 1_000_000
 _HOUR_S = 3600
 
 
@@ -24,6 +26,7 @@ class Register:
         self._monotonic = monotonic
         self._last_wh: int | None = None
         self._at = 0.0
+        self._unknown = False
 
     def surprises(self, register_wh: int) -> bool:
         """Whether the value falls, or rises faster than any connection can carry."""
@@ -32,6 +35,14 @@ class Register:
         elapsed_s = self._monotonic() - self._at
         risen_wh = register_wh - self._last_wh
         return not 0 <= risen_wh <= SLACK_WH + SURPRISING_W * elapsed_s / _HOUR_S
+
+    def alarms(self, register_wh: int | None) -> bool:
+        """Whether model and settings are to be looked at again: the value fell, leapt, or became unknown."""
+        if self._last_wh is None:
+            return False
+        if register_wh is None:
+            return not self._unknown
+        return not 0 <= register_wh - self._last_wh <= ALARMING_WH
 
     def agrees(self, first_wh: int, again_wh: int, step_wh: float) -> bool:
         """Whether a second read confirms a surprising first one.
@@ -51,6 +62,7 @@ class Register:
 
     def believed(self, register_wh: int | None) -> None:
         """Remember a value that left the driver; unknown ones leave the last known in place."""
+        self._unknown = register_wh is None
         if register_wh is not None:
             self._last_wh = register_wh
             self._at = self._monotonic()

@@ -5,6 +5,7 @@ It shares nothing with the drivers: a slave that used their tables would prove n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import random
@@ -290,3 +291,55 @@ class TcpSlave(Slave):
 
     def _close(self) -> None:
         self._server.close()
+
+
+class Bridge:
+    """Passes bytes between a TCP client and a serial device, as simple gateways do."""
+
+    def __init__(self, path: str) -> None:
+        self._device = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._client: socket.socket | None = None
+        self._closed = False
+        self._threads = [threading.Thread(target=run, daemon=True) for run in (self._inward, self._outward)]
+        for thread in self._threads:
+            thread.start()
+
+    def _inward(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            with client:
+                self._client = client
+                while data := self._received(client):
+                    os.write(self._device, data)
+                self._client = None
+
+    def _received(self, client: socket.socket) -> bytes:
+        try:
+            return client.recv(256)
+        except OSError:
+            return b""
+
+    def _outward(self) -> None:
+        while True:
+            if not select.select([self._device], [], [], 0.05)[0]:
+                if self._closed:
+                    os.close(self._device)
+                    return
+                continue
+            data = os.read(self._device, 256)
+            client = self._client
+            if client is not None:
+                with contextlib.suppress(OSError):  # it hung up; the next one gets the next bytes
+                    client.sendall(data)
+
+    def close(self) -> None:
+        self._closed = True
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        for thread in self._threads:
+            thread.join(5)

@@ -23,7 +23,6 @@ from drivers.line import Line, LinePool, RtuSettings, TcpSettings
 from drivers.meter import Counts, Measurement
 from drivers.modbus_meter import ModbusMeter
 from drivers.profile_file import load_profile
-from drivers.scan import candidates, scan
 from tests.integration.drivers_slave import SERIAL, Registers, sdm120, sdm630, words
 from tests.unit.test_drivers_profile import GOOD
 
@@ -237,6 +236,16 @@ def test_a_counter_that_really_fell_is_passed_on(bench: Bench) -> None:
     assert bench.read_again().register_wh == 500
 
 
+def test_a_word_order_that_is_changed_while_we_read_is_noticed() -> None:
+    bench = Bench(sdm630(), shipped("eastron_sdm630"))
+    bench.meter.read()
+    bench.registers.put(3, 0x28, words(">f", 2141.0)[::-1])
+    bench.registers.put(4, 0x48, words(">f", 8113.25)[::-1])
+
+    with pytest.raises(WrongSettingError):
+        bench.read_again()
+
+
 def test_after_a_silence_the_next_cycle_begins_with_a_read_of_another_shape(bench: Bench) -> None:
     bench.meter.read()
     bench.wire.silent = True
@@ -385,29 +394,3 @@ def test_the_last_meter_that_leaves_closes_the_line() -> None:
     assert wire.is_open
     meters[1].close()
     assert not wire.is_open
-
-
-def test_a_scan_tries_what_makers_deliver_first() -> None:
-    profiles = list(Catalogue())
-    places = list(candidates(RtuSettings("/dev/ttyUSB0", baud=19200), profiles))
-    first = [(str(settings).split(" ", 1)[1], unit) for settings, unit in places[:11]]
-
-    assert first[0] == ("(19200 8N1)", 1)
-    assert first[4] == ("(19200 8N1)", 5)
-    assert first[5] == ("(2400 8N1)", 1)
-    assert first[10] == ("(9600 8N1)", 1)
-    assert len(places) == len(set(places))
-    assert len(list(candidates(RtuSettings("d"), profiles, thorough=True))) > len(places)
-
-
-def test_a_scan_finds_meters_and_says_how_sure_it_is() -> None:
-    profiles = [shipped("eastron_sdm120"), shipped("eastron_sdm630")]
-    wire = MemoryWire({1: sdm120(), 3: sdm630()})
-
-    found = list(scan(PLACE, profiles, patience_s=0.001, make_line=lambda settings: Line(settings, wire)))
-
-    assert [(finding.unit, finding.profile.id, finding.certain) for finding in found] == [
-        (1, "eastron_sdm120", True),
-        (3, "eastron_sdm630", False),
-    ]
-    assert found[0].inspection.serial == str(SERIAL)

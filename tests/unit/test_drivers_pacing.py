@@ -108,3 +108,16 @@ def test_an_unknown_value_is_not_what_the_next_is_compared_with() -> None:
     register.believed(None)
 
     assert register.surprises(3)
+
+
+def test_a_counter_that_falls_leaps_or_is_lost_has_its_settings_looked_at_again() -> None:
+    register = Register(Clock())
+    assert not register.alarms(None)
+    register.believed(700)
+
+    assert register.alarms(None)
+    assert register.alarms(699)
+    assert register.alarms(2_000_000)
+    assert not register.alarms(100_000)
+    register.believed(None)
+    assert not register.alarms(None)
