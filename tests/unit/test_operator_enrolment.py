@@ -1,0 +1,125 @@
+"""A request is believed only if every field is right and the household signed just that."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from eth_utils.crypto import keccak
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.adapters.keystore import recover_text
+from agent.domain.errors import BadRequest
+from agent.operator import enrolment
+
+WALLET = Account.from_key("0x" + "01" * 32)
+CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+REQUEST: dict[str, Any] = {
+    "schema": "prosumer-agent/enrolment/1",
+    "household": WALLET.address,
+    "area": "tehran-03",
+    "ratedPowerW": 8000,
+    "productionMeter": {"profile": "eastron_sdm120", "serial": "1001", "registerWh": 5},
+    "consumptionMeter": {"profile": "eastron_sdm630", "serial": "1002", "registerWh": 7},
+    "chainId": 31337,
+    "contract": CONTRACT,
+    "createdAt": 1_700_000_000,
+}
+
+
+def signed(**changed: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a request may hold
+    request = {**REQUEST, **changed}
+    message = encode_defunct(text=enrolment.canonical(request))
+    return {**request, "signature": "0x" + WALLET.sign_message(message).signature.hex()}
+
+
+def read(request: object) -> enrolment.Enrolment:
+    return enrolment.read(json.dumps(request).encode(), 31337, CONTRACT, recover_text)
+
+
+def test_a_signed_request_becomes_the_contracts_words() -> None:
+    assert read(signed()).words() == (
+        WALLET.address,
+        8000,
+        1_700_000_000,
+        5,
+        7,
+        keccak(text="tehran-03"),
+        keccak(text="eastron_sdm120:1001"),
+        keccak(text="eastron_sdm630:1002"),
+        bytes(32),
+    )
+
+
+def test_the_signed_text_is_canonical() -> None:
+    assert (
+        enrolment.canonical({"b": 1, "a": {"d": 2, "c": "é"}, "signature": "0x"}) == '{"a":{"c":"\\u00e9","d":2},"b":1}'
+    )
+
+
+@pytest.mark.parametrize("field", [name for name in REQUEST if name != "schema"])
+def test_a_field_changed_after_signing_is_found(field: str) -> None:
+    request = signed()
+    other: dict[str, object] = {
+        "household": Account.from_key("0x" + "02" * 32).address,
+        "area": "other",
+        "ratedPowerW": 9000,
+        "productionMeter": {**REQUEST["productionMeter"], "registerWh": 6},
+        "consumptionMeter": {**REQUEST["consumptionMeter"], "serial": "9"},
+        "chainId": 1,
+        "contract": WALLET.address,
+        "createdAt": 1,
+    }
+    with pytest.raises(BadRequest, match=r"was signed by|this node's chain|the market on this chain"):
+        read({**request, field: other[field]})
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"schema": "prosumer-agent/enrolment/2"}, "no enrolment request"),
+        ({"household": WALLET.address.lower()}, "household is"),
+        ({"area": ""}, "area is"),
+        ({"area": 5}, "area is"),
+        ({"area": "x" * 129}, "area is"),
+        ({"ratedPowerW": 0}, "ratedPowerW is 0"),
+        ({"ratedPowerW": True}, "ratedPowerW is True"),
+        ({"ratedPowerW": 1 << 24}, "ratedPowerW is"),
+        ({"productionMeter": None}, "productionMeter is None"),
+        ({"productionMeter": {"profile": "a", "serial": "1"}}, "profile, serial and registerWh"),
+        ({"productionMeter": {"profile": "a:b", "serial": "1", "registerWh": 1}}, "no colon"),
+        ({"consumptionMeter": {"profile": "a", "serial": "1", "registerWh": -1}}, "registerWh is -1"),
+        ({"consumptionMeter": {"profile": "a", "serial": "1", "registerWh": 1 << 40}}, "consumptionMeter.registerWh"),
+        ({"consumptionMeter": {"profile": "a", "serial": "", "registerWh": 1}}, "consumptionMeter.serial"),
+        ({"consumptionMeter": REQUEST["productionMeter"]}, "the same meter"),
+        ({"createdAt": 0}, "createdAt is 0"),
+        ({"chainId": 5}, "this node's chain is 31337"),
+        ({"contract": None}, "contract is None"),
+        ({"more": 1}, "does not know: more"),
+    ],
+)
+def test_a_wrong_field_is_named(changed: dict[str, object], says: str) -> None:
+    with pytest.raises(BadRequest, match=says):
+        read(signed(**changed))
+
+
+@pytest.mark.parametrize("signature", [None, "", "0x", "0x" + "00" * 65, "zz", 5])
+def test_a_wrong_signature_is_named(signature: object) -> None:
+    with pytest.raises(BadRequest, match="signature"):
+        read({**signed(), "signature": signature})
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"[" * 16_000, b"9" * 16_000, b" " * 20_000, b"\xff"])
+def test_what_is_no_request_is_refused(content: bytes) -> None:
+    with pytest.raises(BadRequest, match="the file"):
+        enrolment.read(content, 31337, CONTRACT, recover_text)
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_do_anything_else(content: bytes) -> None:
+    with pytest.raises(BadRequest):
+        enrolment.read(content, 31337, CONTRACT, recover_text)
