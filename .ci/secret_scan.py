@@ -28,7 +28,10 @@ SHAPES = {
     "an encrypted account key": re.compile(r'"ciphertext"\s*:\s*"[0-9a-f]{64}"'),
     "an access token of a code host": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|glpat-[\w-]{20})"),
     "an access key of a cloud": re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
-    "a password in an address": re.compile(r"\b[a-z][a-z0-9+]*://[^\s/:@'\"{}<>$]+:[^\s/@'\"{}<>$]+@[\w.]"),
+    # Not at a name that is reserved for examples (RFC 2606): nobody is there.
+    "a password in an address": re.compile(
+        r"\b[a-z][a-z0-9+]*://[^\s/:@'\"{}<>$]+:[^\s/@'\"{}<>$]+@(?![\w.-]*\b(?:example|invalid|test)\b)[\w.]"
+    ),
 }
 
 # 32 bytes of hexadecimal are a private key where the line calls them one; elsewhere they are a hash.
