@@ -82,6 +82,15 @@ contract ReportTest is MarketTest {
         equal(701, market.totalSupply(), "supply");
     }
 
+    function test_signed_readings_after_one_that_was_not_ordinary() public {
+        SignedReading[] memory signed = new SignedReading[](3);
+        signed[0] = sign(KEY, flagged(reading(1, 0, 300), HouseholdSlot.PRODUCTION_HELD));
+        signed[1] = sign(KEY, reading(2, 701, 301));
+        signed[2] = sign(KEY, reading(3, 702, 302));
+        market.reportSigned(signed);
+        equal(702, market.totalSupply(), "supply");
+    }
+
     function test_nothing_produced_mints_and_transfers_nothing() public {
         vm.recordLogs();
         report(home, reading(1, 0, 300));
