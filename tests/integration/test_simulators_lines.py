@@ -22,7 +22,7 @@ from simulators.wires import PtyWire, TcpWire
 
 QUIET_S = 0.25
 LONG_S = 20.0
-LATE_S = 0.6
+LATE_S = 1.5
 READ = struct.pack(">BHH", 4, 0x0046, 2)
 ANSWER = b"\x04\x04" + struct.pack(">f", 50.0)
 
@@ -122,7 +122,7 @@ def test_short_corrupt_foreign_and_wrong(setting: Setting) -> None:
             assert good.startswith(heard)
     setting.line.play([Fault.FOREIGN])
     client.send()
-    heard = client.hear(20)
+    heard = client.hear(18)
     assert heard.endswith(client.frame(ANSWER))
     assert len(heard) > len(client.frame(ANSWER))
     assert setting.line.counts == dict.fromkeys([*faults, Fault.FOREIGN], 1)

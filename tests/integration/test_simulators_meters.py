@@ -31,13 +31,21 @@ QUIET_S = 0.3
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def exactly(wire: socket.socket, count: int) -> bytes:
+    # A socket with a timeout does not wait for all that MSG_WAITALL asks for.
+    got = b""
+    while len(got) < count and (more := wire.recv(count - len(got))):
+        got += more
+    return got
+
+
 def raw_tcp(place: dict[str, object], pdu: bytes, unit: int = 1) -> bytes:
     with socket.create_connection((str(place["host"]), int(str(place["port"]))), LONG_S) as wire:
         wire.sendall(struct.pack(">HHHB", 0x1234, 0, len(pdu) + 1, unit) + pdu)
-        header = wire.recv(7, socket.MSG_WAITALL)
+        header = exactly(wire, 7)
         transaction, protocol, length, answered = struct.unpack(">HHHB", header)
         assert (transaction, protocol, answered) == (0x1234, 0, unit)
-        return wire.recv(length - 1, socket.MSG_WAITALL)
+        return exactly(wire, length - 1)
 
 
 def raw_rtu(path: str, pdu: bytes, unit: int = 1, patience_s: float = LONG_S) -> bytes | None:
