@@ -34,8 +34,9 @@ SHAPES = {
     ),
 }
 
-# 32 bytes of hexadecimal are a private key where the line calls them one; elsewhere they are a hash.
-KEY_MATERIAL = re.compile(r"(?i)(?:private|secret|signing).{0,60}?\b(?:0x)?[0-9a-f]{64}\b")
+# 32 bytes of hexadecimal are a private key where the line calls them one; elsewhere they are a hash
+# (and in Solidity `private` alone is a visibility).
+KEY_MATERIAL = re.compile(r"(?i)(?:priv(?:ate)?[\s_-]*key|signing[\s_-]*key|secret).{0,60}?\b(?:0x)?[0-9a-f]{64}\b")
 
 # A word that names a secret, set to a literal; one that begins as a path or a template does is none.
 ASSIGNMENT = re.compile(

@@ -149,6 +149,7 @@ def test_the_scanner_sees_a_planted_secret(line: str) -> None:
         'block_hash = "0x' + "ab" * 32 + '"',
         'passphrase_file = "/etc/prosumer-agent/passphrase"',
         "https://example.org/path",
+        "uint256 private constant TOPIC = 0x" + "ab" * 32 + ";",
         "https://user:canary@node.example/",
         'private_key = "0x' + "1f" * 32 + '"  # not a secret: a published test vector',
     ],
