@@ -51,7 +51,7 @@ class Scene:
             so it is that much larger too.
         wiring: How the meters are wired.
         confirmations: How often a fall or a jump must repeat before the agent believes it.
-        node_urls: The full nodes that the agent is told of; the chain's own where it is left out.
+        state: Where the agent keeps its journal; below `directory` where it is left out.
     """
 
     directory: Path
@@ -64,7 +64,7 @@ class Scene:
     rated_power_w: int = 3_000_000
     wiring: Wiring = Wiring.SPLIT
     confirmations: int = 5
-    node_urls: tuple[str, ...] = ()
+    state: Path | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +84,9 @@ class Rig:
     meters: HouseholdMeters = field(init=False)
     household: str = field(init=False, default="")
     contract: str = field(init=False, default="")
+    _deployment: dict[str, Any] = field(init=False, default_factory=dict)
+    _keystore: Path = field(init=False, default=Path())
+    _passphrase: Path = field(init=False, default=Path())
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
 
     @property
@@ -94,7 +97,7 @@ class Rig:
     @property
     def state(self) -> Path:
         """The agent's state directory."""
-        return self.scene.directory / "state"
+        return self.scene.state or self.scene.directory / "state"
 
     @property
     def ledger(self) -> Ledger:
@@ -144,6 +147,10 @@ class Rig:
                 start_new_session=True,
             )
 
+    def use_nodes(self, urls: Sequence[str]) -> None:
+        """Write the agent's configuration with these full nodes, all of the household's area."""
+        self.configuration.write_text(self._toml(urls), encoding="utf-8")
+
     def registers(self) -> tuple[int, int]:
         """Both registers as they stand on the wire: production and consumption, Wh."""
         told: Mapping[str, Any] = self.meters.registers()
@@ -176,7 +183,8 @@ class Rig:
                 ]
             )
         )["address"]
-        self.configuration.write_text(self._toml(deployment, keystore, passphrase), encoding="utf-8")
+        self._deployment, self._keystore, self._passphrase = deployment, keystore, passphrase
+        self.use_nodes([self.chain.url])
         request = scene.directory / "enrolment.json"
         self.agent("enrol", "--output", str(request), "--yes")
         self.operator("approve", str(request), *self._operator_options(), "--fund", str(_FUND_WEI))
@@ -214,8 +222,8 @@ class Rig:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def _toml(self, deployment: Mapping[str, Any], keystore: Path, passphrase: Path) -> str:
-        scene = self.scene
+    def _toml(self, urls: Sequence[str]) -> str:
+        scene, deployment = self.scene, self._deployment
         meters = ""
         for name, place in self.meters.addresses().items():
             line = (
@@ -224,9 +232,7 @@ class Rig:
                 else f"tcp://{place['host']}:{place['port']}"
             )
             meters += f'[meters.{name}]\nprofile = "{place["model"]}"\nline = "{line}"\nunit = {place["unit"]}\n'
-        nodes = "".join(
-            f'[[chain.nodes]]\nurl = "{url}"\narea = "{AREA}"\n' for url in scene.node_urls or (self.chain.url,)
-        )
+        nodes = "".join(f'[[chain.nodes]]\nurl = "{url}"\narea = "{AREA}"\n' for url in urls)
         host, port = self.broker.address
         return (
             f'[household]\naccount = "{self.household}"\narea = "{AREA}"\nrated_power_w = {scene.rated_power_w}\n'
@@ -235,7 +241,7 @@ class Rig:
             f'contract = "{deployment["contract"]}"\ncode_hash = "{deployment["codeHash"]}"\n'
             f"depth = {scene.depth}\nunproven = true\n{nodes}"
             f'[journal]\ndirectory = "{self.state}"\n'
-            f'[keystore]\npath = "{keystore}"\npassphrase_file = "{passphrase}"\n'
+            f'[keystore]\npath = "{self._keystore}"\npassphrase_file = "{self._passphrase}"\n'
             f'[telemetry]\nenabled = true\nhost = "{host}"\nport = {port}\ntls = false\n'
             "acknowledgements = true\nlive_every_s = 5\nreplay_after_s = 10\n"
             "[clock]\nrequire_synchronised = false\n"
