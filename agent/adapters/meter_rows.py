@@ -75,6 +75,8 @@ class MeterRows:
             The epoch now in force.
         """
         with self._journal.transaction() as journal:
+            if self.epoch() == 0:  # before enrolment there is no epoch to end
+                return 0
             unexplained = int(journal.fact(_UNEXPLAINED) or 0)
             explained = min(unexplained, ended)
             epoch = self.epoch() + ended - explained
@@ -98,7 +100,9 @@ class MeterRows:
             if contract_epoch <= epoch:
                 return False
             if epoch > 0:
-                journal.set_fact(_UNEXPLAINED, str(contract_epoch - epoch))
+                # Both meters may be replaced in the books before the agent sees either.
+                unexplained = int(journal.fact(_UNEXPLAINED) or 0)
+                journal.set_fact(_UNEXPLAINED, str(unexplained + contract_epoch - epoch))
             journal.set_fact(_EPOCH, str(contract_epoch))
             return True
 

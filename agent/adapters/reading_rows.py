@@ -9,6 +9,7 @@ from agent.domain.readings import ClosedReading, Flags, Reading, ReadingState, S
 from agent.domain.telemetry import SealedReading
 
 _FLOOR = "sequence_floor"
+_END_FLOOR = "end_floor"
 _TELEMETRY_EPOCH, _TELEMETRY_SEQUENCE = "telemetry_epoch", "telemetry_sequence"
 
 
@@ -53,9 +54,29 @@ class ReadingRows:
             )
 
     def last_end(self) -> int | None:
-        """UTC epoch seconds of the last closed boundary, or None."""
+        """UTC epoch seconds of the last closed boundary, here or (for a restored journal) on the chain, or None."""
         row = self._journal.one("SELECT max(interval_end) AS last FROM reading")
-        return None if row is None or row["last"] is None else int(row["last"])
+        last = 0 if row is None or row["last"] is None else int(row["last"])
+        return max(last, int(self._journal.fact(_END_FLOOR) or 0)) or None
+
+    def raise_end(self, taken_at: int) -> None:
+        """The chain holds a reading of ``taken_at`` that this journal lacks: no interval up to it is stated again.
+
+        Those that are closed here, but in no transaction, are covered by it.
+        """
+        with self._journal.transaction() as journal:
+            if taken_at > int(journal.fact(_END_FLOOR) or 0):
+                journal.set_fact(_END_FLOOR, str(taken_at))
+            journal.execute(
+                "UPDATE reading SET state = ?, why = ? WHERE state IN (?, ?) AND interval_end <= ?",
+                (
+                    ReadingState.COVERED,
+                    "the chain already holds a reading of this interval or a later one",
+                    ReadingState.CLOSED,
+                    ReadingState.SEALED,
+                    taken_at,
+                ),
+            )
 
     def closed(self, limit: int) -> list[tuple[int, ClosedReading]]:
         """Readings that are neither numbered nor signed, oldest first, with their row ids."""
@@ -140,10 +161,14 @@ class ReadingRows:
             journal.set_fact(_TELEMETRY_SEQUENCE, str(sequence))
 
     def prune(self, before: int) -> int:
-        """Delete readings that have ended and are older than ``before``, and the transactions that carried them."""
+        """Delete readings that have ended and are older than ``before``; the newest stays, since numbers go on from it.
+
+        The transactions that carried them stay too: they say which nonces were given away.
+        """
         with self._journal.transaction() as journal:
             return journal.execute(
-                "DELETE FROM reading WHERE interval_end < ? AND state IN (?, ?, ?)",
+                "DELETE FROM reading WHERE interval_end < ? AND state IN (?, ?, ?)"
+                " AND id < (SELECT max(id) FROM reading)",
                 (before, ReadingState.FINAL, ReadingState.COVERED, ReadingState.REFUSED),
             )
 

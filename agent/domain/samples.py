@@ -22,7 +22,7 @@ class Quality(StrEnum):
     UNKNOWN = "unknown"
     """the meter gave no value, or one that its datasheet calls 'not available'"""
     HELD = "held"
-    """a fall or a jump that has not repeated often enough to be believed"""
+    """a value that has not repeated often enough to be believed, or one that was read before the clock was set"""
 
 
 @dataclass(frozen=True, slots=True)

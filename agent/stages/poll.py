@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from agent.domain.errors import MeterMisconfigured, MeterSilent
 from agent.domain.intervals import Register
-from agent.domain.registers import Observation, RegisterRules, RegisterState, Verdict, observe
+from agent.domain.registers import Discontinuity, Observation, RegisterRules, RegisterState, Verdict, observe, set_back
 from agent.domain.samples import MINUTE_S, MeterRole, MinuteRow, MinuteSum, Quality, Sample
 from agent.stages.ports import Clock, Events
 
@@ -92,6 +92,7 @@ class Poll:
         self._ended_epochs = 0
         self._lost = ""
         self._held = False
+        self._observed_at: tuple[int, float] | None = None
 
     def run_once(self) -> bool:
         """Read the meter once; returns whether there was a good register."""
@@ -192,22 +193,20 @@ class Poll:
         if measured.raw_wh is None:
             self._keep(measured, now_ms, None, Quality.UNKNOWN)
             return False
-        rules = RegisterRules(
-            rated_power_w=self._rules.rated_power_w,
-            confirmations=self._rules.confirmations,
-            modulus_wh=self._rules.modulus_wh,
-            resolution_wh=measured.resolution_wh,
-        )
+        if not self._clock.trusted():
+            # Whether a rise is plausible depends on the time that passed, and after a power cut nobody knows that yet.
+            self._keep(measured, now_ms, None, Quality.HELD)
+            return False
+        rules = replace(self._rules, resolution_wh=measured.resolution_wh)
         seen = Observation(measured.raw_wh, now_ms, measured.serial)
-        before = self._state
+        before = self._in_this_time(now_ms)
         state, verdict, kind = observe(before, seen, rules)
         held = verdict is Verdict.HELD
         with self._lock:
             self._state = state
             if not held:
                 register_wh = state.register_wh(rules)
-                # A register read under a clock that is not set has no time, and no reading is made of it.
-                if register_wh is not None and self._clock.trusted():
+                if register_wh is not None:
                     self._newest = Register(register_wh, now_ms, measured.raw)
             if verdict is Verdict.NEW_EPOCH:
                 self._ended_epochs += 1
@@ -215,8 +214,20 @@ class Poll:
             self._keep(measured, now_ms, None, Quality.HELD)
         else:
             self._keep(measured, now_ms, state.register_wh(rules), Quality.GOOD)
-        self._tell(verdict, str(kind or ""), before, seen)
+        self._tell(verdict, kind, before, seen)
         return not held
+
+    def _in_this_time(self, now_ms: int) -> RegisterState:
+        """The state, in the time of a clock that may have been set back since the last observation.
+
+        A step forward is left alone: it may as well be a suspended machine, whose monotonic clock stood still.
+        """
+        monotonic = self._clock.monotonic()
+        last, self._observed_at = self._observed_at, (now_ms, monotonic)
+        if last is None:
+            return self._state
+        back_ms = last[0] + round((monotonic - last[1]) * 1000) - now_ms
+        return set_back(self._state, back_ms) if back_ms > 0 else self._state
 
     def _keep(self, measured: Measured, now_ms: int, register_wh: int | None, quality: Quality) -> None:
         sample = Sample(
@@ -236,9 +247,11 @@ class Poll:
             if current is not None:
                 current.add(sample)
 
-    def _tell(self, verdict: Verdict, kind: str, before: RegisterState, seen: Observation) -> None:
-        facts = {"meter": self.role, "kind": kind, "booked_wh": before.raw_wh, "stated_wh": seen.raw_wh}
-        if verdict is Verdict.HELD and not self._held:
+    def _tell(self, verdict: Verdict, kind: Discontinuity | None, before: RegisterState, seen: Observation) -> None:
+        facts = {"meter": self.role, "kind": str(kind or ""), "booked_wh": before.raw_wh, "stated_wh": seen.raw_wh}
+        # That the first register waits for its confirmation is no fault.
+        held = verdict is Verdict.HELD and kind is not Discontinuity.UNKNOWN
+        if held and not self._held:
             self._events.warning(
                 "register.held",
                 **facts,
@@ -254,7 +267,7 @@ class Poll:
                 serial=seen.serial,
                 advice="tell the registration office: it must confirm the meter before readings are settled again",
             )
-        self._held = verdict is Verdict.HELD
+        self._held = held
 
 
 def _register(state: RegisterState, rules: RegisterRules) -> Register | None:

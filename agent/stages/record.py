@@ -61,7 +61,7 @@ class ReadingRows(Protocol):
         """Keep an interval's reading; returns whether it was new."""
 
     def last_end(self) -> int | None:
-        """The last closed boundary."""
+        """The last boundary that is closed, here or on the chain."""
 
 
 class Period(Protocol):
@@ -121,6 +121,7 @@ class Record:
         ended = {poll.role: poll.ended_epochs() for poll in polls}
         new_epochs = sum(ended[role] - self._counted_epochs[role] for role in ended)
         minutes = [poll.minutes() for poll in polls]
+        states = [poll.state() for poll in polls]
         reading = None if new_epochs else self._due()
         if not new_epochs and reading is None and not any(minutes):
             return False
@@ -129,8 +130,9 @@ class Record:
         closed = False
         with self._journal.transaction():
             self._meters.add_minutes(sorted((row for rows in minutes for row in rows), key=lambda row: row.minute))
-            for poll in polls:
-                self._meters.save_register(poll.role, poll.state())
+            # As gathered: a newer state may belong to an epoch that is not counted in this commit.
+            for poll, state in zip(polls, states, strict=True):
+                self._meters.save_register(poll.role, state)
             if new_epochs:
                 self._meters.end_epochs(new_epochs)
             if reading is not None:
@@ -156,14 +158,15 @@ class Record:
         period_s = self._period.reporting_period_s()
         if period_s is None or not self._clock.trusted():
             return None
-        now_ms = self._clock.now_ms()
-        boundary = last_boundary(now_ms // 1000, period_s)
-        if self._last_end is None:
-            self._last_end = self._readings.last_end()
+        boundary = last_boundary(self._clock.now_ms() // 1000, period_s)
+        if self._last_end is not None and boundary <= self._last_end:
+            return None
+        # Asked again at each boundary: a restored journal may have learnt meanwhile what the chain holds.
+        self._last_end = self._readings.last_end()
         if self._last_end is not None and boundary <= self._last_end:
             return None
         epoch = self._meters.epoch()
         if epoch == 0:  # not enrolled: there is nobody to state it to
             return None
         close = Close(boundary, period_s, epoch, self._last_end, self._production.newest(), self._consumption.newest())
-        return close.at(now_ms)
+        return close.at(self._clock.now_ms())  # after the registers were taken, so that none is from the future

@@ -83,7 +83,7 @@ class FakeMeter:
         self.wh += self.power_w * seconds / 3600
 
     def raw(self) -> int:
-        whole = int(self.wh)
+        whole = int(self.wh + 1e-6)
         return whole % self.modulus if self.modulus else whole
 
     def read(self) -> Measured:
