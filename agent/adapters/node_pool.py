@@ -104,6 +104,16 @@ class NodePool:
 
         return max(self._answers(ask))
 
+    def mined_nonce(self) -> int:
+        """How many of the account's transactions are mined, the lowest that a usable node says.
+
+        The lowest, since it only decides what is looked at again; what is then believed is for ``sight`` to say.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        return min(self._answers(lambda node: node.nonce(self._account, pending=False)))
+
     def fee_quote(self) -> FeeQuote:
         """What gas costs now.
 
