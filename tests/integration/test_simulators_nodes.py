@@ -50,6 +50,15 @@ def pay(anvil: Anvil, wei: int = 1) -> str:
     return str(anvil.rpc("eth_sendTransaction", {"from": payer, "to": EMPTY, "value": hex(wei)}))
 
 
+def pay_mined(anvil: Anvil, wei: int = 1) -> str:
+    paid = pay(anvil, wei)
+    deadline = time.monotonic() + LONG_S
+    while anvil.rpc("eth_getTransactionReceipt", paid) is None:  # it answers before it has mined
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return paid
+
+
 @needs_anvil
 def test_a_node_starts_with_known_accounts_and_mines(anvil: Anvil) -> None:
     assert anvil.rpc("eth_chainId") == hex(31_337)
@@ -58,7 +67,7 @@ def test_a_node_starts_with_known_accounts_and_mines(anvil: Anvil) -> None:
     assert anvil.accounts[0].key not in repr(anvil.accounts)
     before = anvil.block_number()
     anvil.mine(3)
-    pay(anvil)
+    pay_mined(anvil)
     assert anvil.block_number() == before + 4
     assert anvil.nonce(anvil.accounts[0].address) == 1
 
@@ -87,8 +96,7 @@ def test_a_node_is_steered(anvil: Anvil) -> None:
 @needs_anvil
 def test_a_reorganisation_forgets_a_transaction(anvil: Anvil) -> None:
     anvil.mine(5)
-    forgotten = pay(anvil)
-    assert anvil.rpc("eth_getTransactionReceipt", forgotten) is not None
+    forgotten = pay_mined(anvil)
     head = anvil.block_number()
     anvil.reorganise(3)
     assert anvil.block_number() == head
@@ -117,7 +125,7 @@ def test_blocks_come_by_the_clock() -> None:
 @needs_anvil
 def test_a_chain_goes_on_after_a_restart_on_the_same_port(tmp_path: Path) -> None:
     with Anvil(directory=tmp_path) as node:
-        pay(node, 77)
+        pay_mined(node, 77)
         port = node.port
         node.stop()
         with pytest.raises(OSError, match="refused"):
