@@ -167,7 +167,7 @@ class _Session:
         info = self._client.publish(topic, payload, qos=qos, retain=retain)
         if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
             return None
-        self._handed += 1 if qos else 0
+        self._handed += 1
         return self._token(info.mid)
 
     def _token(self, packet_id: int) -> int:
@@ -218,6 +218,7 @@ class _Session:
             self.ended = f"{where} ended the connection before accepting us ({self._paho_said or code}){hint}"
 
     def _on_publish(self, _client: Client, _data: object, mid: int, code: ReasonCode, _properties: Properties) -> None:
+        self._confirmed += 1
         if code.is_failure:
             self._arrivals.refused.append((self._token(mid), str(code)))
         else:

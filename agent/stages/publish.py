@@ -371,8 +371,10 @@ class Publish:
         at_ms, trusted = self._clock.now_ms(), self._clock.trusted()
         payload = live_message(self._origin, samples, at_ms=at_ms, clock_trusted=trusted)
         self._live_token = self._broker.publish(self._topics.live, payload, qos=0)
+        if self._live_token is None:
+            return False
         self._live_at = now
-        return self._live_token is not None
+        return True
 
 
 def _mark(sealed: SealedReading) -> Mark:
