@@ -68,7 +68,7 @@ def admit(profile: Profile, label: str, serial: str | None, opening: int, ask: A
     wrong = tuple(
         verdict_sentence(setting, found)
         for setting in profile.settings
-        if setting.expect
+        if setting.demands
         if setting.judge(found := setting_words(setting, ask)) is False
     )
     swapped = swapped_sentence(profile, ask)

@@ -98,7 +98,7 @@ def _verdict(setting: Setting, ask: Ask) -> SettingVerdict:
         ok = setting.judge(found)
     except RefusedRequestError:
         # what must be checked and cannot be is an objection; without an expectation it only informs
-        found, ok = None, False if setting.expect else None
+        found, ok = None, False if setting.demands else None
     except NoReplyError:
         if not point.optional:
             raise

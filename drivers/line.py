@@ -58,6 +58,7 @@ class Line:
         self._lock = Lock()
         self._openings = 0
         self._users = 0
+        self._unanswered: dict[int, dict[tuple[int, int], float]] = {}
 
     def __str__(self) -> str:
         return str(self.settings)
@@ -85,6 +86,14 @@ class Line:
                 if must_reopen(error, self._wire):
                     self._wire.close()
                 raise
+
+    def unanswered(self, unit: int) -> dict[tuple[int, int], float]:
+        """Shapes of requests to a unit whose replies may still come, with the moment they were given up.
+
+        They belong to the line and not to a meter: one physical meter may be read as two, for both of its
+        counters. Only whoever holds a session may look at them or change them.
+        """
+        return self._unanswered.setdefault(unit, {})
 
     def join(self) -> None:
         """Count one more meter on this line."""

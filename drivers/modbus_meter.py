@@ -92,7 +92,7 @@ class ModbusMeter:
         self._admission: Admission | None = None
         self._absent: set[str] = set()
         self._planned: tuple[tuple[int, int], tuple[Block, ...]] | None = None
-        self._unanswered: dict[tuple[int, int], float] = {}
+        self._unanswered = line.unanswered(unit)
         line.join()
 
     @property

@@ -125,9 +125,14 @@ class Setting:
     sentence: str
     expect_prefix: tuple[str, ...] = ()
 
+    @property
+    def demands(self) -> bool:
+        """Whether the profile knows what is right, so that anything else stops a start."""
+        return bool(self.expect or self.expect_prefix)
+
     def judge(self, found: str | None) -> bool | None:
         """Whether a found value is right; `None` when nothing was found or nothing is expected."""
-        if found is None or not (self.expect or self.expect_prefix):
+        if found is None or not self.demands:
             return None
         return found in self.expect or found.startswith(self.expect_prefix or ("\0",))
 

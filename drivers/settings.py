@@ -24,7 +24,7 @@ class TcpSettings:
     """A Modbus TCP meter or gateway.
 
     Attributes:
-        host: name or address.
+        host: address, or a name; looking up a name has no deadline of its own, so an address is the safer choice.
         port: TCP port.
         framing: what the connection carries.
         connect_timeout_s: deadline for a connection, in seconds.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from drivers.catalogue import Catalogue
 from drivers.errors import (
     BackingOffError,
     ConfigurationError,
@@ -24,80 +22,11 @@ from drivers.meter import Counts, Measurement
 from drivers.modbus_meter import ModbusMeter
 from drivers.profile_file import load_profile
 from tests.integration.drivers_slave import SERIAL, Registers, sdm120, sdm630, words
+from tests.unit.drivers_bench import PLACE, Bench, MemoryWire, shipped
 from tests.unit.test_drivers_profile import GOOD
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from drivers.profile import Profile
-
-PLACE = TcpSettings("192.0.2.7")
-
-
-class MemoryWire:
-    """Answers Modbus TCP at once from registers, or not at all."""
-
-    reopen_on_silence = True
-
-    def __init__(self, units: dict[int, Registers]) -> None:
-        self.units = units
-        self.asked: list[tuple[int, int, int]] = []
-        self.silent = False
-        self.opened = 0
-        self.is_open = False
-        self._buffer = b""
-
-    def open(self) -> None:
-        self.opened += 1
-        self.is_open = True
-        self._buffer = b""
-
-    def close(self) -> None:
-        self.is_open = False
-
-    def send(self, data: bytes) -> None:
-        tid, _, _, unit, function, address, count = struct.unpack(">HHHBBHH", data)
-        self.asked.append((function, address, count))
-        if not self.silent and unit in self.units:
-            pdu = self.units[unit].answer(function, address, count)
-            self._buffer += struct.pack(">HHHB", tid, 0, len(pdu) + 1, unit) + pdu
-
-    def receive(self, limit: int, until: float) -> bytes:  # noqa: ARG002 - answers are there at once or never
-        data, self._buffer = self._buffer[:limit], self._buffer[limit:]
-        return data
-
-
-class Clock:
-    now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def shipped(name: str) -> Profile:
-    return replace(Catalogue().profile(name), timeout_s=(0.001, 0.002))
-
-
-class Bench:
-    """A meter, its wire and its clock."""
-
-    def __init__(
-        self,
-        registers: Registers,
-        profile: Profile,
-        counts: Counts = Counts.IMPORT,
-        serial: str | None = str(SERIAL),
-    ) -> None:
-        self.registers = registers
-        self.wire = MemoryWire({1: registers})
-        self.clock = Clock()
-        self.meter = ModbusMeter(
-            Line(PLACE, self.wire), profile, 1, counts, serial, name="production", monotonic=self.clock
-        )
-
-    def read_again(self) -> Measurement:
-        self.clock.now += 30
-        return self.meter.read()
 
 
 @pytest.fixture
@@ -158,6 +87,22 @@ def test_without_an_expected_serial_number_a_swap_is_reported_to_the_caller() ->
     bench.registers.put(3, 0xFC00, words(">I", SERIAL + 1))
 
     assert bench.read_again().serial == str(SERIAL + 1)
+
+
+def test_a_foreign_serial_number_that_does_not_repeat_spoils_the_cycle_only(bench: Bench) -> None:
+    bench.meter.read()
+    answer = bench.registers.answer
+    foreign = iter([SERIAL + 1])
+
+    def once_foreign(function: int, address: int, count: int) -> bytes:
+        if address == 0xFC00:
+            bench.registers.put(3, 0xFC00, words(">I", next(foreign, SERIAL)))
+        return answer(function, address, count)
+
+    bench.registers.answer = once_foreign  # type: ignore[method-assign] # another master's frame, once
+    with pytest.raises(GarbledReplyError, match=f"read as {SERIAL + 1}, then as {SERIAL}; expected {SERIAL}"):
+        bench.read_again()
+    assert bench.read_again().serial == str(SERIAL)
 
 
 def test_another_model_code_is_refused(bench: Bench) -> None:
@@ -255,6 +200,22 @@ def test_after_a_silence_the_next_cycle_begins_with_a_read_of_another_shape(benc
     bench.wire.silent = False
     bench.wire.asked.clear()
     bench.meter.read()
+
+    function, _, count = bench.wire.asked[0]
+    assert (function, count) != (unanswered[0], unanswered[2])
+
+
+def test_one_physical_meter_read_as_two_shares_what_is_unanswered(bench: Bench) -> None:
+    other = ModbusMeter(bench.meter._line, shipped("eastron_sdm120"), 1, Counts.EXPORT, monotonic=bench.clock)
+    other.read()
+    bench.meter.read()
+    bench.wire.silent = True
+    with pytest.raises(NoReplyError):
+        bench.meter.read()
+    unanswered = bench.wire.asked[-1]
+    bench.wire.silent = False
+    bench.wire.asked.clear()
+    other.read()
 
     function, _, count = bench.wire.asked[0]
     assert (function, count) != (unanswered[0], unanswered[2])

@@ -6,7 +6,7 @@ from drivers.catalogue import Catalogue
 from drivers.line import Line, RtuSettings
 from drivers.scan import candidates, scan
 from tests.integration.drivers_slave import SERIAL, sdm120, sdm630
-from tests.unit.test_drivers_meter import PLACE, MemoryWire, shipped
+from tests.unit.drivers_bench import PLACE, MemoryWire, shipped
 
 
 def test_a_scan_tries_what_makers_deliver_first() -> None:
@@ -33,3 +33,12 @@ def test_a_scan_finds_meters_and_says_how_sure_it_is() -> None:
         (3, "eastron_sdm630", False),
     ]
     assert found[0].inspection.serial == str(SERIAL)
+
+
+def test_a_scan_does_not_take_a_meter_for_one_whose_model_code_it_contradicts() -> None:
+    other = sdm120()
+    other.put(3, 0xFC02, [0x0089])
+    wire = MemoryWire({1: other})
+    profiles = [shipped("eastron_sdm120")]
+
+    assert list(scan(PLACE, profiles, patience_s=0.001, make_line=lambda settings: Line(settings, wire))) == []
