@@ -1,0 +1,18 @@
+"""The energy market's contract as the rest of the project sees it: its artifact, and where it is deployed."""
+
+from contracts.artifact import Artifact, StoredVariable, load_artifact
+from contracts.deployment import Deployment, Roles, load_deployment, save_deployment
+from contracts.errors import ArtifactError, ContractsError, DeploymentError
+
+__all__ = [
+    "Artifact",
+    "ArtifactError",
+    "ContractsError",
+    "Deployment",
+    "DeploymentError",
+    "Roles",
+    "StoredVariable",
+    "load_artifact",
+    "load_deployment",
+    "save_deployment",
+]
