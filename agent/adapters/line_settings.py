@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.domain.lines import Line, TcpLine
+from agent.domain.lines import Line, SerialLine, TcpLine
 from drivers.settings import Framing, LineSettings, RtuSettings, TcpSettings
 
 
@@ -11,3 +11,10 @@ def line_settings(line: Line) -> LineSettings:
     if isinstance(line, TcpLine):
         return TcpSettings(line.host, line.port, Framing.RTU_OVER_TCP if line.rtu_frames else Framing.TCP)
     return RtuSettings(line.device, line.baud, line.parity, line.stop)
+
+
+def line_of(settings: LineSettings) -> Line:
+    """The line that the drivers' settings describe."""
+    if isinstance(settings, RtuSettings):
+        return SerialLine(settings.device, settings.baud, settings.parity, settings.stop)
+    return TcpLine(settings.host, settings.port, settings.framing is Framing.RTU_OVER_TCP)

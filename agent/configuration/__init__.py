@@ -25,6 +25,7 @@ from agent.configuration.sections import (
     MeterSettings,
     MetersSettings,
     NodeSettings,
+    Section,
     TelemetrySettings,
 )
 from agent.domain.errors import ConfigurationInvalid
@@ -52,6 +53,7 @@ __all__ = [
     "NodeSettings",
     "TelemetrySettings",
     "load",
+    "load_keystore",
 ]
 
 
@@ -75,6 +77,28 @@ def load(path: Path, environ: Mapping[str, str]) -> Configuration:
     if problems:
         raise ConfigurationInvalid(problems)
     return configuration
+
+
+def load_keystore(path: Path, environ: Mapping[str, str]) -> KeystoreSettings:
+    """The keystore's section alone: a key is made before the rest of the configuration can be known.
+
+    Args:
+        path: the TOML file; one that is missing is empty.
+        environ: as for ``load``.
+
+    Raises:
+        ConfigurationInvalid: the file is no TOML, or this section is wrong.
+    """
+    tree = _file(path) if path.exists() else {}
+    _override(tree, environ)
+    try:
+        return _KeystoreAlone.model_validate({name: tree[name] for name in ("keystore",) if name in tree}).keystore
+    except ValidationError as error:
+        raise ConfigurationInvalid(problems_of(error, _KeystoreAlone)) from None
+
+
+class _KeystoreAlone(Section):
+    keystore: KeystoreSettings = KeystoreSettings()
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -26,6 +26,12 @@ class TcpLine:
         """What two meters share when they share this line."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """The line as the configuration has it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'rtu-over-tcp' if self.rtu_frames else 'tcp'}://{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class SerialLine:
@@ -47,6 +53,11 @@ class SerialLine:
     def place(self) -> str:
         """What two meters share when they share this line."""
         return self.device
+
+    @property
+    def url(self) -> str:
+        """The line as the configuration has it."""
+        return f"rtu://{self.device}?baud={self.baud}&parity={self.parity}&stop={self.stop}"
 
 
 Line = TcpLine | SerialLine

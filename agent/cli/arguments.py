@@ -1,0 +1,117 @@
+"""What can be said on ``prosumer-agent``'s command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from agent.configuration.line import parse_line
+from agent.domain.lines import Line
+
+DEFAULT_CONFIGURATION = Path("/etc/prosumer-agent/prosumer-agent.toml")
+_MOST_ROWS = 100_000
+
+_EPILOG = """\
+exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (every problem named)
+
+No command takes a secret as an argument or from the environment. The keystore's passphrase comes from the systemd
+credential keystore-passphrase, from the file in keystore.passphrase_file, or from a prompt.
+"""
+
+
+def _line(text: str) -> Line:
+    try:
+        return parse_line(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _rows(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _MOST_ROWS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows; 1 to {_MOST_ROWS} is")
+    return int(text)
+
+
+def _moment(text: str) -> int:
+    # A year, month or day cannot be meant by a bare number, so epoch seconds and dates do not clash.
+    if text.isascii() and text.isdigit():
+        return int(text)
+    from datetime import UTC, datetime  # noqa: PLC0415 - only here
+
+    try:
+        stated = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; 2026-03-21, 2026-03-21T12:00Z or UTC epoch seconds are"
+        ) from None
+    return int((stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp())
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; ``asked.module`` names the room that carries the command out."""
+    line = argparse.ArgumentParser(
+        prog="prosumer-agent",
+        description="The household's light node: reads two meters, signs readings, brings them onto the chain.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    line.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIGURATION, metavar="FILE", help="the configuration (%(default)s)"
+    )
+    # Also after the command, where most people write it; SUPPRESS keeps the first default from being overwritten.
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help=argparse.SUPPRESS)
+    listing = argparse.ArgumentParser(add_help=False, parents=[shared])
+    listing.add_argument("--json", action="store_true", help="for a program: integers in Wh, W and UTC epoch seconds")
+
+    commands = line.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, about: str, *, module: str, parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=about, description=about, parents=[parent])
+        made.set_defaults(module=module)
+        return made
+
+    command("run", "Run the agent until it is told to stop.", module="run", parent=shared)
+    command(
+        "check", "Try meters, key, clock, full nodes and broker; say what is wrong.", module="check", parent=listing
+    )
+    probe = command("probe", "Search a line for meters and show what they say.", module="probe", parent=listing)
+    probe.add_argument("line", nargs="?", type=_line, metavar="LINE", help="tcp://HOST:PORT or rtu:///dev/...")
+    probe.add_argument("--models", type=Path, default=Path("/etc/prosumer-agent/models"), help="folder of own profiles")
+    probe.add_argument("--thorough", action="store_true", help="also settings that no maker delivers; takes hours")
+    _keys(
+        command("keys", "Make, bring, show and re-encrypt the household's key.", module="keys", parent=shared), listing
+    )
+    enrol = command(
+        "enrol", "Write the request with which the registration office enrols you.", module="enrol", parent=listing
+    )
+    enrol.add_argument("--out", type=Path, default=Path("enrolment-request.json"), help="the file (%(default)s)")
+    enrol.add_argument("--production-serial", metavar="SERIAL", help="of a production meter that does not state it")
+    enrol.add_argument("--consumption-serial", metavar="SERIAL", help="of a consumption meter that does not state it")
+    enrol.add_argument("--yes", action="store_true", help="sign without asking")
+    command("status", "The agent at one glance, also while it runs.", module="status", parent=listing)
+    readings = command("readings", "The newest readings and how far they have come.", module="readings", parent=listing)
+    readings.add_argument("--limit", type=_rows, default=24, help="how many (%(default)s)")
+    readings.add_argument("--since", type=_moment, default=0, help="a date, a time, or UTC epoch seconds")
+    return line
+
+
+def _keys(keys: argparse.ArgumentParser, listing: argparse.ArgumentParser) -> None:
+    actions = keys.add_subparsers(required=True, metavar="ACTION", dest="action")
+    place = argparse.ArgumentParser(add_help=False, parents=[listing])
+    place.add_argument("--keystore", type=Path, metavar="FILE", help="instead of keystore.path")
+    place.add_argument("--passphrase-file", type=Path, metavar="FILE", help="instead of keystore.passphrase_file")
+
+    actions.add_parser("new", help="make a new key", parents=[place])
+    actions.add_parser("show", help="address, file and key derivation", parents=[place])
+    bring = actions.add_parser(
+        "import", help="bring a key from another keystore, or typed at a prompt", parents=[place]
+    )
+    source = bring.add_mutually_exclusive_group(required=True)
+    source.add_argument("source", nargs="?", type=Path, metavar="KEYSTORE", help="a V3 keystore of another program")
+    source.add_argument("--typed", action="store_true", help="type the private key at a prompt")
+    bring.add_argument("--source-passphrase-file", type=Path, metavar="FILE", help="the other keystore's passphrase")
+    change = actions.add_parser("change-passphrase", help="encrypt the key anew", parents=[place])
+    change.add_argument("--new-passphrase-file", type=Path, metavar="FILE", help="the new passphrase")
+    resume = actions.add_parser("resume", help="submit again after a foreign use of the key", parents=[listing])
+    resume.add_argument("--yes", action="store_true", help="do not ask")

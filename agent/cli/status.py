@@ -1,0 +1,121 @@
+"""``status``: the agent at one glance, from the journal alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Mapping
+
+from agent.cli import table
+from agent.cli.ports import Status
+from agent.configuration import Configuration, load
+from agent.domain.outbox import State
+from agent.domain.readings import ReadingState
+from agent.domain.samples import MINUTE_S, MeterRole
+
+# A minute row is written when its minute is over; one more minute, and something is wrong.
+_STALE_S = 3 * MINUTE_S
+
+
+def command(asked: argparse.Namespace) -> int:
+    """Carry out ``status``."""
+    # Here, so that a bad configuration is told without loading the journal's library.
+    from agent.compose.looking import open_journal_view  # noqa: PLC0415
+
+    configuration = load(asked.config, os.environ)
+    view = open_journal_view(configuration)
+    try:
+        seen = view.status()
+    finally:
+        view.close()
+    if asked.json:
+        known = table.plain(seen)
+        facts = known if isinstance(known, dict) else {}
+        household = {"account": configuration.household.account, "area": configuration.household.area}
+        print(table.as_json({**household, "unproven": configuration.chain.unproven, **facts}))
+    else:
+        print(told(seen, configuration, int(time.time())))
+    return 0
+
+
+def told(seen: Status, configuration: Configuration, now_s: int) -> str:
+    """One screen for a person."""
+    proven = " - unproven: a development chain" if configuration.chain.unproven else ""
+    pairs: list[tuple[str, object]] = [
+        ("household", configuration.household.account),
+        ("area", configuration.household.area),
+        ("chain", f"{configuration.chain.id}, contract {configuration.chain.contract}{proven}"),
+        ("agent", _agent(seen, now_s)),
+        ("epoch", seen.epoch),
+        *((f"{role} meter", _register(seen, role)) for role in MeterRole),
+        ("readings", _counts(seen.readings)),
+        ("outbox", _counts(seen.entries)),
+        ("contract", _contract(seen)),
+        ("market", _market(seen)),
+        ("telemetry", _telemetry(seen, configuration)),
+    ]
+    parts = [table.facts(pairs)]
+    if seen.halted is not None:
+        parts.append(
+            f"SUBMISSION IS HALTED: {seen.halted}\n"
+            "Find out who else uses the key; then: prosumer-agent keys resume. Readings are kept meanwhile."
+        )
+    if seen.events:
+        rows = [
+            (table.moment(event.at), event.level, event.name, str(event.facts.get("advice", "")))
+            for event in seen.events
+        ]
+        parts.append(table.grid(("newest warnings", "level", "event", "what to do"), rows))
+    return "\n\n".join(parts)
+
+
+def _agent(seen: Status, now_s: int) -> str:
+    if seen.newest_minute is None:
+        return "has written nothing yet"
+    since = max(0, now_s - seen.newest_minute - MINUTE_S)
+    if since <= _STALE_S:
+        return "is writing its journal"
+    return f"HAS WRITTEN NOTHING FOR {table.age(since)}; look at: systemctl status prosumer-agent"
+
+
+def _register(seen: Status, role: MeterRole) -> str:
+    state = seen.registers.get(role)
+    if state is None or state.raw_wh is None:
+        return "no register yet"
+    said = f"{table.kwh(state.raw_wh)} kWh at {table.moment(state.at_ms // 1000)}"
+    if state.suspicion is not None:
+        said += f"; HELD: it {state.suspicion.kind} to {table.kwh(state.suspicion.raw_wh)} kWh"
+    return said
+
+
+def _counts(counted: Mapping[ReadingState, int] | Mapping[State, int]) -> str:
+    return ", ".join(f"{number} {state}" for state, number in counted.items()) or "none"
+
+
+def _contract(seen: Status) -> str:
+    if seen.household is None:
+        return "not asked yet"
+    state, head = seen.household
+    if not state.enrolled:
+        return f"does not know this household (block {head.number}); run: prosumer-agent enrol"
+    active = "" if state.active else "SUSPENDED, "
+    return (
+        f"{active}epoch {state.epoch}, reading {state.sequence}: produced {table.kwh(state.produced_wh)} kWh, consumed"
+        f" {table.kwh(state.consumed_wh)} kWh, holds {table.kwh(state.tokens_wh)} tokens (block {head.number})"
+    )
+
+
+def _market(seen: Status) -> str:
+    if seen.parameters is None:
+        return "not asked yet"
+    paused = "PAUSED, " if seen.parameters.paused else ""
+    return f"{paused}a reading every {seen.parameters.reporting_period_s} s"
+
+
+def _telemetry(seen: Status, configuration: Configuration) -> str:
+    if not configuration.telemetry.enabled:
+        return "off"
+    epoch, sequence = seen.telemetry_mark
+    who = "the collector holds" if configuration.telemetry.acknowledgements else "the broker took"
+    return f"{who} everything up to epoch {epoch}, reading {sequence}" if epoch else "nothing taken yet"

@@ -1,0 +1,103 @@
+"""How things look on a screen. Decimal points exist only here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum, Flag
+from pathlib import Path
+
+NOTHING = "-"
+"""Stands where a value is unknown, so that it is not taken for 0."""
+
+
+def kwh(wh: int | None) -> str:
+    """Energy in kWh with three decimals."""
+    if wh is None:
+        return NOTHING
+    sign = "-" if wh < 0 else ""
+    return f"{sign}{abs(wh) // 1000}.{abs(wh) % 1000:03d}"
+
+
+def moment(epoch_s: int | None) -> str:
+    """UTC date and time."""
+    if epoch_s is None:
+        return NOTHING
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def age(seconds: int) -> str:
+    """How long ago, in the largest fitting unit."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def flags(value: Flag) -> str:
+    """The names of the flags that are set."""
+    return ", ".join(str(flag.name).lower() for flag in type(value) if flag in value) or NOTHING
+
+
+def grid(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
+    """A table.
+
+    Args:
+        heads: one for each column.
+        rows: cells; None is shown as unknown.
+        right: numbers of the columns that are aligned to the right.
+    """
+    lines = [list(heads), *([NOTHING if cell is None or cell == "" else str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    aligned = set(right)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in aligned else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> str:
+    """Names and values, one a line."""
+    listed = [(name, NOTHING if value is None or value == "" else str(value)) for name, value in pairs]
+    width = max((len(name) for name, _ in listed), default=0)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in listed)
+
+
+def as_json(value: object) -> str:
+    """The same facts for a program: integers in their units, bytes in hex, times as UTC epoch seconds."""
+    return json.dumps(plain(value), indent=2)
+
+
+def plain(value: object) -> object:  # noqa: PLR0911 - one kind of value a line
+    """What JSON can hold of a value.
+
+    Raises:
+        TypeError: it is of a kind that has no plain form.
+    """
+    match value:
+        case None | bool() | float() | str() if not isinstance(value, Enum):
+            return value
+        case Flag():
+            return [str(flag.name).lower() for flag in type(value) if flag in value]
+        case Enum():
+            return plain(value.value)
+        case int():
+            return value
+        case bytes():
+            return value.hex()
+        case Decimal() | Path():
+            return str(value)
+        case Mapping():
+            return {str(plain(key)): plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [plain(inner) for inner in value]
+        case _ if dataclasses.is_dataclass(value):
+            return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        case _:
+            raise TypeError(f"{type(value).__name__} has no plain form")
