@@ -7,12 +7,12 @@ import json
 import sys
 from collections.abc import Sequence
 
+from agent.domain.deployment import Roles
 from agent.domain.errors import AgentError, ConfigurationInvalid
 from agent.domain.market import Parameters
 from agent.operator import commands
 from agent.operator.arguments import parser
 from agent.operator.commands import Told
-from agent.operator.ports import Roles
 
 DONE, FAILED, MISUSE, BAD_CONFIGURATION = 0, 1, 2, 78
 
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_CONFIGURATION
     except AgentError as error:
         print(f"prosumer-operator: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("prosumer-operator: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return FAILED
     print(json.dumps(told) if asked.json else _text(told))
     return DONE
@@ -75,7 +78,7 @@ def _market(asked: argparse.Namespace) -> commands.Market:
     return commands.Market(
         token_name=asked.token_name,
         token_symbol=asked.token_symbol,
-        roles=Roles(asked.admin, asked.registration_office, asked.distribution_agent),
+        roles=Roles(asked.admin or "", asked.registration_office or "", asked.distribution_agent or ""),
         initial=Parameters(
             reporting_period_s=asked.reporting_period,
             service_cost=asked.service_cost,

@@ -82,7 +82,7 @@ def _deploy(command: argparse.ArgumentParser) -> None:
     command.add_argument("--token-name", default="Energy", help="default: %(default)s")
     command.add_argument("--token-symbol", default="ENERGY", help="default: %(default)s")
     for role in ("admin", "registration-office", "distribution-agent"):
-        command.add_argument(f"--{role}", type=_account, default="", metavar="ADDRESS", help="default: the key's own")
+        command.add_argument(f"--{role}", type=_account, metavar="ADDRESS", help="default: the key's own")
     command.add_argument("--reporting-period", type=_seconds, default=900, metavar="S", help="default: %(default)s")
     for price in ("service-cost", "feed-in", "retail"):
         command.add_argument(f"--{price}", type=_whole, default=0, metavar="WEI", help="for each kWh (default: 0)")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from eth_utils.address import to_checksum_address
 
+from agent.domain.deployment import Deployed, Roles
 from agent.domain.errors import BadRequest
 from agent.domain.market import ChainPin, Parameters
 from agent.operator import enrolment
-from agent.operator.ports import Chain, Deployed, Deployments, Roles
+from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
 Told = dict[str, object]

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from agent.domain.deployment import Deployed
 from agent.domain.fees import Fee, FeeQuote
-from agent.domain.market import ChainPin, Head, HouseholdState, Parameters
+from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import Inclusion
-
-
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """Who may do what in the market; checksummed addresses."""
-
-    admin: str
-    registration_office: str
-    distribution_agent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """A deployed market.
-
-    Attributes:
-        pin: the chain and the contract.
-        block: the number of the block that holds its creation.
-        roles: as it was deployed with.
-    """
-
-    pin: ChainPin
-    block: int
-    roles: Roles
 
 
 class Key(Protocol):

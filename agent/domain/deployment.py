@@ -1,0 +1,31 @@
+"""Where a market is deployed, and who may do what in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.domain.market import ChainPin
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who may do what in the market; checksummed addresses."""
+
+    admin: str
+    registration_office: str
+    distribution_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployed market.
+
+    Attributes:
+        pin: the chain and the contract.
+        block: the number of the block that holds its creation.
+        roles: as it was deployed with.
+    """
+
+    pin: ChainPin
+    block: int
+    roles: Roles

@@ -1,0 +1,270 @@
+"""prosumer-operator on a real node with the real contract: deploy, approve, parameters, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account as Wallet
+from eth_account.messages import encode_defunct
+
+from agent.adapters.deployments import load_market
+from agent.adapters.full_node import FullNode, HttpRpc
+from agent.adapters.keystore import Keystore
+from agent.adapters.node_pool import NodePool
+from agent.domain.errors import NotYet, Rejected
+from agent.domain.market import ChainPin, Parameters
+from agent.domain.readings import Reading
+from agent.operator import enrolment
+from agent.operator.__main__ import main
+from simulators.chain import Anvil
+from simulators.proxy import RpcMode, RpcProxy
+
+pytestmark = pytest.mark.integration
+
+HOUSEHOLD = Wallet.from_key("0x" + "07" * 32)
+
+
+@dataclass
+class Office:
+    """A distribution company: its node, its key, its folders."""
+
+    anvil: Anvil
+    url: str
+    path: Path
+    address: str
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *words: str, url: str | None = None, key: bool = True) -> tuple[int, Any, str]:
+        """Exit code, the JSON told, and what went to standard error."""
+        keys = ["--keystore", str(self.path / "key.json"), "--passphrase-file", str(self.path / "passphrase")]
+        places = ["--deployments", str(self.path / "deployments"), "--state-dir", str(self.path / "state")]
+        self.capsys.readouterr()
+        code = main(
+            [
+                words[0],
+                "--json",
+                "--node",
+                url or self.url,
+                "--timeout",
+                "20",
+                *places,
+                *(keys if key else []),
+                *words[1:],
+            ]
+        )
+        told = self.capsys.readouterr()
+        return code, json.loads(told.out) if told.out else None, told.err
+
+    def request(self, deployed: dict[str, Any], wallet: Any = HOUSEHOLD, serial: str = "1") -> Path:  # noqa: ANN401
+        asked: dict[str, Any] = {
+            "schema": enrolment.SCHEMA,
+            "household": wallet.address,
+            "area": "tehran-03",
+            "ratedPowerW": 8000,
+            "productionMeter": {"profile": "eastron_sdm120", "serial": serial, "registerWh": 1000},
+            "consumptionMeter": {"profile": "eastron_sdm120", "serial": serial + "c", "registerWh": 2000},
+            "chainId": deployed["chainId"],
+            "contract": deployed["contract"],
+            "createdAt": int(time.time()) - 1000,
+        }
+        signature = wallet.sign_message(encode_defunct(text=enrolment.canonical(asked))).signature.hex()
+        path = self.path / f"request-{wallet.address}.json"
+        path.write_text(json.dumps({**asked, "signature": "0x" + signature}))
+        return path
+
+
+@pytest.fixture
+def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Office]:
+    folder = tmp_path / "office"
+    folder.mkdir(mode=0o700)
+    (folder / "passphrase").write_text("a passphrase\n")
+    (folder / "passphrase").chmod(0o600)
+    key = Keystore.create(folder / "key.json", b"a passphrase")
+    with Anvil() as anvil:
+        anvil.set_balance(key.address, 10**20)
+        yield Office(anvil, anvil.url, folder, key.address, capsys)
+
+
+def pool_of(office: Office, deployed: dict[str, Any], account: str) -> NodePool:
+    class Quiet:
+        def info(self, event: str, **facts: object) -> None: ...
+
+        warning = error = info
+
+    pin = ChainPin(deployed["chainId"], deployed["genesis"], deployed["contract"], deployed["codeHash"])
+    rpc = HttpRpc(office.url, timeout_s=5.0, log=Quiet())
+    node = FullNode(name=rpc.name, area="tehran-03", rpc=rpc, pin=pin, monotonic=time.monotonic)
+    market, _ = load_market()
+    return NodePool(
+        [node],
+        pin=pin,
+        account=account,
+        area="tehran-03",
+        market=market,
+        clock=time.monotonic,
+        random=lambda: 0.5,
+        log=Quiet(),
+    )
+
+
+def test_from_nothing_to_a_household_that_may_report(office: Office) -> None:
+    code, deployed, _ = office.run("deploy", "--reporting-period", "60", "--feed-in", "5", "--retail", "9")
+    assert code == 0
+    assert deployed["registrationOffice"] == office.address
+    assert f'contract = "{deployed["contract"]}"' in deployed["toml"]
+    assert f"id = {office.anvil.chain_id}" in deployed["toml"]
+
+    code, approved, _ = office.run("approve", str(office.request(deployed)), "--fund", str(10**18))
+    assert (code, approved["enrolled"], approved["fundedWei"]) == (0, "now", 10**18)
+    assert (approved["epoch"], approved["producedWh"], approved["consumedWh"]) == (1, 1000, 2000)
+
+    pool = pool_of(office, deployed, HOUSEHOLD.address)
+    assert pool.parameters() == Parameters(60, 0, 5, 9, paused=False)
+    state = pool.household()
+    assert (state.active, state.rated_power_w, state.sequence, state.tokens_wh) == (True, 8000, 0, 0)
+    assert pool.balance() == 10**18
+    market, _ = load_market()
+
+    def report(**changed: int) -> bytes:
+        facts = {"epoch": 1, "sequence": 1, "taken_at": int(time.time()) - 5, "produced_wh": 1100, "consumed_wh": 2050}
+        return market.report([Reading(HOUSEHOLD.address, **{**facts, **changed}).packed()])
+
+    pool.rehearse(deployed["contract"], report())
+    with pytest.raises(Rejected) as fell:
+        pool.rehearse(deployed["contract"], report(produced_wh=10))
+    assert (fell.value.error, fell.value.facts["meter"]) == ("RegisterFell", "production")
+    with pytest.raises(Rejected, match="ImpossibleEnergy"):
+        pool.rehearse(deployed["contract"], report(consumed_wh=10**9))
+    with pytest.raises(NotYet, match="clock"):
+        pool.rehearse(deployed["contract"], report(taken_at=int(time.time()) + 5000))
+    with pytest.raises(NotYet, match="replaced meter"):
+        pool.rehearse(deployed["contract"], report(epoch=2))
+    assert office.run("parameters", "--pause")[1]["paused"] is True
+    with pytest.raises(NotYet, match="paused"):
+        pool.rehearse(deployed["contract"], report())
+    pool.close()
+
+
+def test_an_account_that_is_not_enrolled_has_to_wait(office: Office) -> None:
+    _, deployed, _ = office.run("deploy")
+    pool = pool_of(office, deployed, HOUSEHOLD.address)
+    market, _ = load_market()
+    assert pool.household().enrolled is False
+    with pytest.raises(NotYet, match="not enrolled"):
+        pool.rehearse(deployed["contract"], market.report([1]))
+    pool.close()
+
+
+def test_a_market_is_not_deployed_twice_by_mistake(office: Office) -> None:
+    first = office.run("deploy")[1]
+    code, _, says = office.run("deploy")
+    assert code == 1
+    assert "--again" in says
+    second = office.run("deploy", "--again")[1]
+    assert second["contract"] != first["contract"]
+
+
+def test_parameters_are_shown_without_a_key_and_set_with_one(office: Office) -> None:
+    office.run("deploy", "--reporting-period", "900")
+    assert office.run("parameters", key=False)[1]["reportingPeriodS"] == 900
+    code, told, _ = office.run("parameters", "--reporting-period", "60", "--service-cost", "7", "--retail", "3")
+    assert code == 0
+    assert len(told["transactions"]) == 3
+    shown = office.run("parameters", key=False)[1]
+    assert (shown["reportingPeriodS"], shown["serviceCostWeiPerKWh"], shown["retailWeiPerKWh"]) == (60, 7, 3)
+    assert office.run("parameters", "--reporting-period", "60")[1]["transactions"] == []
+    code, _, says = office.run("parameters", "--reporting-period", "86401")
+    assert code == 1
+    assert "PeriodOutOfBounds(minimumS=1, maximumS=86400, gotS=86401)" in says
+
+
+def test_a_key_without_the_role_is_refused_by_name(office: Office) -> None:
+    other = Wallet.from_key("0x" + "08" * 32).address
+    deployed = office.run("deploy", "--registration-office", other)[1]
+    code, _, says = office.run("approve", str(office.request(deployed)))
+    assert code == 1
+    assert "AccessControlUnauthorizedAccount" in says
+
+
+def test_a_household_is_enrolled_once_and_its_meter_too(office: Office) -> None:
+    deployed = office.run("deploy")[1]
+    path = office.request(deployed)
+    assert office.run("approve", str(path))[0] == 0
+    code, _, says = office.run("approve", str(path))
+    assert code == 1
+    assert "enrolled already" in says
+    code, again, _ = office.run("approve", str(path), "--fund", "1000")
+    assert (code, again["enrolled"], again["balanceWei"]) == (0, "before", 1000)
+    assert "fundedWei" not in office.run("approve", str(path), "--fund", "1000")[1]
+    neighbour = Wallet.from_key("0x" + "09" * 32)
+    code, _, says = office.run("approve", str(office.request(deployed, neighbour)))
+    assert code == 1
+    assert "MeterInUse" in says
+
+
+def test_a_forged_request_enrols_nobody(office: Office) -> None:
+    deployed = office.run("deploy")[1]
+    path = office.request(deployed)
+    forged = json.loads(path.read_text())
+    forged["ratedPowerW"] = 50_000
+    path.write_text(json.dumps(forged))
+    code, _, says = office.run("approve", str(path))
+    assert code == 1
+    assert "was signed by" in says
+
+
+def test_another_chain_under_the_same_number_is_found_out(office: Office) -> None:
+    office.run("deploy")
+    with Anvil(genesis_epoch=1_700_000_000) as other:
+        code, _, says = office.run("parameters", url=other.url, key=False)
+    assert code == 1
+    assert "another chain with the same number" in says
+
+
+def test_an_answer_lost_after_acceptance_deploys_once(office: Office) -> None:
+    with RpcProxy(office.anvil.address) as proxy:
+        proxy.set_mode(RpcMode.DROP_REPLY, methods=["eth_sendRawTransaction"])
+        code, deployed, _ = office.run("deploy", url=proxy.url)
+    assert code == 0
+    assert deployed["block"] == 1
+    assert office.anvil.nonce(office.address) == 1
+
+
+def test_a_command_that_gave_up_goes_on_with_the_same_transaction(office: Office) -> None:
+    office.anvil.set_automine(automine=False)
+    code, _, says = office.run("deploy", "--timeout", "1")
+    assert code == 1
+    assert "run the same command again" in says
+    threading.Timer(1.0, office.anvil.mine).start()
+    assert office.run("deploy")[0] == 0
+    assert office.anvil.nonce(office.address) == 1
+    assert list((office.path / "state").iterdir()) == []
+
+
+def test_a_node_that_is_not_there_is_named(office: Office) -> None:
+    code, _, says = office.run("parameters", url="http://127.0.0.1:9", key=False)
+    assert code == 1
+    assert "cannot be reached" in says
+
+
+def test_a_wrong_passphrase_is_one_line(office: Office) -> None:
+    (office.path / "passphrase").write_text("canary\n")
+    code, _, says = office.run("deploy")
+    assert code == 1
+    assert len(says.splitlines()) == 1
+    assert "canary" not in says
+
+
+def test_misuse_and_bad_configuration_have_their_codes(office: Office) -> None:
+    assert office.run("parameters", url="http://192.0.2.1:8545", key=False)[0] == 78
+    for words in (["deploy", "--node", "x", "--admin", "0x1"], ["deploy", "--node", "x"], ["nothing"], []):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == 2
