@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 SHORTEST_S, LONGEST_S = 0.012, 0.025
 COMMON = ("late", "short", "fewer", "function", "unit", "foreign", "twice", "busy", "drip", "babble", "silent")
 RATE = 0.08  # of replies; three replies make a cycle, so about one cycle in four is hit
-AT_LEAST_GOOD = 0.35  # far below what is measured (0.7), so that a busy machine does not fail the test
+AT_LEAST_GOOD = 0.2  # far below what is measured (0.7), so that a busy machine does not fail the test
 
 
 @pytest.fixture(params=["rtu", "tcp"])

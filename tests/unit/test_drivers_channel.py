@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ class ScriptedWire:
         self._now = deque(before)
         self._after = deque(replies)
         self.sent: list[bytes] = []
+        self.waited_until: list[float] = []
 
     def open(self) -> None:
         """Open already."""
@@ -49,7 +51,8 @@ class ScriptedWire:
         self._now.extend(self._after)
         self._after.clear()
 
-    def receive(self, limit: int, until: float) -> bytes:  # noqa: ARG002 - what comes is there at once
+    def receive(self, limit: int, until: float) -> bytes:
+        self.waited_until.append(until)
         if not self._now:
             return b""
         piece = self._now.popleft()
@@ -96,6 +99,22 @@ def test_bytes_between_two_requests_spoil_the_cycle() -> None:
     with pytest.raises(GarbledReplyError, match="1 bytes came that nobody asked for"):
         channel.exchange(ASKED, pace())
     assert len(wire.sent) == 1
+
+
+def test_the_silence_that_a_meter_asks_for_is_kept_before_each_request() -> None:
+    wire = ScriptedWire([RTU_REPLY])
+    channel = rtu(wire)
+    began = time.monotonic()
+    channel.exchange(ASKED, pace())
+    calls = len(wire.waited_until)
+    with pytest.raises(NoReplyError):
+        channel.exchange(ASKED, pace(AT_ONCE_S))
+    without_gap = wire.waited_until[calls]
+    with pytest.raises(NoReplyError):
+        channel.exchange(ASKED, Pace(AT_ONCE_S, AT_ONCE_S, gap_s=60.0))
+
+    assert without_gap >= began
+    assert max(wire.waited_until) >= began + 60
 
 
 def test_what_an_earlier_cycle_left_is_thrown_away_before_the_next() -> None:
