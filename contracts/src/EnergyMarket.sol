@@ -68,6 +68,8 @@ contract EnergyMarket is Registration, EIP712 {
                 log1(0, 0x20, caller())
             }
             uint256 next = HouseholdSlot.advanceOrdinary(slot, reading, clock);
+            // Not a balance that a stranger could shift: 0 is advanceOrdinary's "no".
+            // slither-disable-next-line incorrect-equality
             slot = next == 0 ? HouseholdSlot.advance(msg.sender, slot, reading, clock >> 80) : next;
         } while (cursor < end);
         HouseholdSlot.store(uint160(msg.sender), slot);
@@ -115,13 +117,15 @@ contract EnergyMarket is Registration, EIP712 {
             }
             slot = HouseholdSlot.load(signer);
             next = HouseholdSlot.advanceOrdinary(slot, reading, clock);
+            // Not a balance that a stranger could shift: 0 is advanceOrdinary's "no".
+            // slither-disable-next-line incorrect-equality
             if (next == 0) {
                 if (signer == 0) revert InvalidSignature(reading);
                 next = HouseholdSlot.advance(address(uint160(signer)), slot, reading, clock >> 80);
             }
             HouseholdSlot.store(signer, next);
             assembly ("memory-safe") {
-                // emit Reading(signer, reading), which lies where `recover` hashed it
+                // emit Reading(signer, reading), which lies where it was hashed
                 log1(0x120, 0x20, signer)
                 let minted := sub(shr(216, next), shr(216, slot))
                 if minted {

@@ -63,6 +63,8 @@ abstract contract Registration is EnergyToken {
         record.productionMeter = enrolment.productionMeter;
         record.consumptionMeter = enrolment.consumptionMeter;
         record.personalDataHash = enrolment.personalDataHash;
+        // Zeros to begin with: sequence and held seconds stay so.
+        // slither-disable-next-line uninitialized-local
         HouseholdSlot.Fields memory fields;
         // The account may hold tokens already: anyone may be sent some.
         fields.tokens = HouseholdSlot.load(uint160(account)).tokens();
