@@ -107,6 +107,9 @@ class Place:
         if problems:
             raise ConfigurationInvalid(problems)
 
+    def __str__(self) -> str:
+        return f"broker {self.host}:{self.port}"
+
     @property
     def loopback(self) -> bool:
         """Whether it is this machine."""
@@ -157,7 +160,7 @@ class Place:
                 said = "no answer in time"
             case _:
                 said = _reason(error)
-        return f"broker {self.host}:{self.port}: {said}"
+        return f"{self}: {said}"
 
 
 @dataclass(frozen=True, slots=True)

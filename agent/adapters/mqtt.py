@@ -159,13 +159,14 @@ class _Session:
         size = len(topic.encode()) + len(payload) + _PACKET_OVERHEAD_BYTES
         if size > self.most_packet:
             raise BadRequest(f"a message of {size} bytes on {topic}; the broker allows {self.most_packet}")
-        if qos and self._handed - self._confirmed >= self._most_in_flight:
-            return None
-        if not qos and not retain and self._client.want_write():
-            # The line is slower than we are; a live value that waits is no live value.
+        # Where the line is slower than we are: a live value that waits is no live value.
+        full = (
+            self._handed - self._confirmed >= self._most_in_flight if qos else self._client.want_write() and not retain
+        )
+        if full:
             return None
         info = self._client.publish(topic, payload, qos=qos, retain=retain)
-        if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return None
         self._handed += 1
         return self._token(info.mid)
@@ -189,7 +190,7 @@ class _Session:
         self, client: Client, _data: object, _flags: ConnectFlags, code: ReasonCode, properties: Properties | None
     ) -> None:
         if code.is_failure:
-            self.ended = self.ended or f"broker {self._place.host}:{self._place.port} refused us: {code}"
+            self.ended = self.ended or f"{self._place} refused us: {code}"
         elif self.ended is not None:
             client.disconnect()
         elif getattr(properties, "MaximumQoS", 1) < 1 or not getattr(properties, "RetainAvailable", 1):
@@ -206,16 +207,15 @@ class _Session:
     ) -> None:
         if self.ended is not None:
             return
-        where = f"broker {self._place.host}:{self._place.port}"
         if flags.is_disconnect_packet_from_server:
-            self.ended = f"{where} ended the session: {code}"
+            self.ended = f"{self._place} ended the session: {code}"
         elif self.accepted:
-            self.ended = f"{where}: the connection was lost ({self._paho_said or code})"
+            self.ended = f"{self._place}: the connection was lost ({self._paho_said or code})"
         else:
             # With TLS 1.3 a broker refuses the household's certificate, or the lack of one, only after the handshake.
             shown = self._place.tls is not None and self._place.tls.certificate_file is not None
             hint = "" if self._place.tls is None or shown else "; it may want a client certificate"
-            self.ended = f"{where} ended the connection before accepting us ({self._paho_said or code}){hint}"
+            self.ended = f"{self._place} ended the connection before accepting us ({self._paho_said or code}){hint}"
 
     def _on_publish(self, _client: Client, _data: object, mid: int, code: ReasonCode, _properties: Properties) -> None:
         self._confirmed += 1
@@ -328,7 +328,7 @@ class Telemetry:
             self._session = None
             self._failed(session.ended or "the connection's thread ended", now)
         elif not session.accepted and session.ended is None and now - session.begun > _ACCEPT_TIMEOUT_S:
-            session.end(f"broker {self._place.host}:{self._place.port}: no session within {_ACCEPT_TIMEOUT_S:.0f} s")
+            session.end(f"{self._place}: no session within {_ACCEPT_TIMEOUT_S:.0f} s")
             self._problem = session.ended
 
     def _failed(self, why: str, now: float) -> None:
@@ -395,6 +395,5 @@ class Telemetry:
             if link.problem is not None:
                 raise BrokerUnavailable(link.problem)
             if self._monotonic() >= until:
-                where = f"broker {self._place.host}:{self._place.port}"
-                raise BrokerUnavailable(f"{where}: no session within {deadline_s:g} s")
+                raise BrokerUnavailable(f"{self._place}: no session within {deadline_s:g} s")
             time.sleep(_CHECK_EVERY_S)
