@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -17,7 +16,8 @@ from agent.adapters import node_answers, node_votes
 from agent.adapters.full_node import Call, FullNode, RpcRefused
 from agent.adapters.http_line import Log
 from agent.adapters.market import Market
-from agent.adapters.node_standing import MOST_UNDER_WAY, NodeStatus, Standing
+from agent.adapters.node_asking import Asking
+from agent.adapters.node_standing import NodeStatus, Standing
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
 from agent.domain.market import ChainPin, Head, HouseholdState, Parameters
@@ -82,10 +82,10 @@ class NodePool:
         self._clock = clock
         self._deadline_s = deadline_s
         self._lock = threading.Lock()
+        self._asking = Asking(len(nodes), lock=self._lock, clock=clock, deadline_s=deadline_s)
         self._refreshing = threading.Lock()
         self._refreshed_at: float | None = None
         self._glances: dict[str, _Glance] = {}
-        self._threads = ThreadPoolExecutor(max_workers=MOST_UNDER_WAY * len(nodes), thread_name_prefix="node")
 
     # What the submit and confirm stages ask.
 
@@ -103,16 +103,6 @@ class NodePool:
             return node.nonce(self._account, pending=True)
 
         return max(self._answers(ask))
-
-    def mined_nonce(self) -> int:
-        """How many of the account's transactions are mined, the lowest that a usable node says.
-
-        The lowest, since it only decides what is looked at again; what is then believed is for ``sight`` to say.
-
-        Raises:
-            NodeUnavailable: no node gave a usable answer.
-        """
-        return min(self._answers(lambda node: node.nonce(self._account, pending=False)))
 
     def fee_quote(self) -> FeeQuote:
         """What gas costs now.
@@ -180,7 +170,7 @@ class NodePool:
         with self._lock:
             self._glances.clear()
             among = [standing for standing in self._standings if standing.may_be_sent_to]
-        answers = self._ask(among, send, grace_s=_SEND_GRACE_S, enough=bool)
+        answers = self._asking.ask(among, send, grace_s=_SEND_GRACE_S, enough=bool)
         return any(taken for _, taken in self._some(answers))
 
     def sight(self, entry: Entry) -> Sighting:
@@ -191,19 +181,13 @@ class NodePool:
         """
         self._refresh_if_old()
         # Waits for all, up to the deadline: whether something is final needs the second node's word.
-        answers = self._some(self._ask(self._usable(), lambda node: self._look(node, entry), grace_s=self._deadline_s))
+        answers = self._some(self._asking.ask(self._usable(), partial(self._look, entry), grace_s=self._deadline_s))
         wrong = self._put_in_line({standing.node.name: look.head for standing, look in answers})
         looks = [look for standing, look in answers if standing.node.name not in wrong]
         return node_votes.sighting(entry, looks)
 
-    def _look(self, node: FullNode, entry: Entry) -> node_votes.Look:
-        now = self._clock()
-        with self._lock:
-            glance = self._glances.get(node.name)
-        if glance is None or now - glance.at >= _GLANCE_S:
-            glance = _Glance(node.head(), node.nonce(self._account, pending=False), now)
-            with self._lock:
-                self._glances[node.name] = glance
+    def _look(self, entry: Entry, node: FullNode) -> node_votes.Look:
+        glance = self._glance(node)
         hashes = [attempt.tx_hash for attempt in reversed(entry.attempts)]
         if entry.nonce is not None and glance.mined_nonce > entry.nonce:
             # One of its transactions, or a stranger's, took the nonce: only now is a receipt worth a request.
@@ -211,6 +195,26 @@ class NodePool:
             return node_votes.Look(glance.head, glance.mined_nonce, found, pooled=False)
         pooled = any(node.knows(tx_hash) for tx_hash in hashes)
         return node_votes.Look(glance.head, glance.mined_nonce, None, pooled=pooled)
+
+    def mined_nonce(self) -> int:
+        """How many of the account's transactions are mined, the lowest that a usable node says.
+
+        The lowest, since it only decides what is looked at again; what is then believed is for ``sight`` to say.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        return min(self._answers(lambda node: self._glance(node).mined_nonce))
+
+    def _glance(self, node: FullNode) -> _Glance:
+        now = self._clock()
+        with self._lock:
+            glance = self._glances.get(node.name)
+        if glance is None or now - glance.at >= _GLANCE_S:
+            glance = _Glance(node.head(), node.nonce(self._account, pending=False), now)
+            with self._lock:
+                self._glances[node.name] = glance
+        return glance
 
     # What others ask.
 
@@ -253,7 +257,7 @@ class NodePool:
 
     def close(self) -> None:
         """Give up all connections; questions under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._asking.close()
         for standing in self._standings:
             standing.node.close()
 
@@ -268,7 +272,7 @@ class NodePool:
 
     def _answers(self, work: Callable[[FullNode], T]) -> list[T]:
         self._refresh_if_old()
-        return [answer for _, answer in self._some(self._ask(self._usable(), work, grace_s=_GRACE_S))]
+        return [answer for _, answer in self._some(self._asking.ask(self._usable(), work, grace_s=_GRACE_S))]
 
     def _some(self, answers: list[tuple[Standing, T]]) -> list[tuple[Standing, T]]:
         if not answers:
@@ -294,7 +298,7 @@ class NodePool:
                 self._refreshed_at = now = self._clock()
                 among = [standing for standing in self._standings if everybody or standing.may_be_tried(now)]
             grace_s = self._deadline_s if everybody else _GRACE_S
-            answers = self._ask(among, FullNode.head, grace_s=grace_s, late=self._slow_head)
+            answers = self._asking.ask(among, FullNode.head, grace_s=grace_s, late=self._slow_head)
             self._put_in_line({standing.node.name: head for standing, head in answers})
 
     def _slow_head(self, standing: Standing, head: Head) -> None:
@@ -318,78 +322,3 @@ class NodePool:
                 else:
                     standing.in_line()
         return wrong
-
-    def _ask(
-        self,
-        among: Sequence[Standing],
-        work: Callable[[FullNode], T],
-        *,
-        grace_s: float,
-        enough: Callable[[T], bool] = lambda _answer: True,
-        late: Callable[[Standing, T], None] = lambda _standing, _answer: None,
-    ) -> list[tuple[Standing, T]]:
-        """Ask nodes at once; a node that fails or is too late is put aside with its back-off.
-
-        Args:
-            among: whom.
-            work: what; runs in a thread, after the node's identity was made sure of.
-            grace_s: how long to wait for the others after an answer that is ``enough``.
-            enough: whether an answer starts the grace.
-            late: what becomes of an answer that comes after the grace.
-
-        Returns:
-            The answers, in the order of ``among``.
-        """
-        asked: dict[Future[T], Standing] = {}
-        for standing in among:
-            with self._lock:
-                standing.under_way += 1
-            future = self._threads.submit(_asked, standing.node, work)
-            future.add_done_callback(partial(self._one_less, standing))
-            asked[future] = standing
-        answers: dict[Standing, T] = {}
-        waiting = set(asked)
-        began = self._clock()
-        limit = began + self._deadline_s
-        while waiting:
-            done, waiting = wait(waiting, timeout=max(0.0, limit - self._clock()), return_when=FIRST_COMPLETED)
-            if not done:
-                break
-            for future in done:
-                try:
-                    answers[asked[future]] = answer = future.result()
-                except NodeUnavailable as error:
-                    with self._lock:
-                        asked[future].failed(error, self._clock())
-                    continue
-                if enough(answer):
-                    limit = min(limit, self._clock() + grace_s)
-        too_late = limit >= began + self._deadline_s  # the grace had not begun
-        for future in waiting:
-            if too_late:
-                with self._lock:
-                    asked[future].failed(NodeUnavailable(f"no answer within {self._deadline_s:g} s"), self._clock())
-            else:
-                future.add_done_callback(partial(self._later, asked[future], late))
-        return [(standing, answers[standing]) for standing in among if standing in answers]
-
-    def _later(self, standing: Standing, late: Callable[[Standing, T], None], future: Future[T]) -> None:
-        """What a node says, or fails to say, after the others' answers were taken."""
-        if future.cancelled():
-            return
-        try:
-            answer = future.result()
-        except NodeUnavailable as error:
-            with self._lock:
-                standing.failed(error, self._clock())
-        else:
-            late(standing, answer)
-
-    def _one_less(self, standing: Standing, _future: Future[T]) -> None:
-        with self._lock:
-            standing.under_way -= 1
-
-
-def _asked(node: FullNode, work: Callable[[FullNode], T]) -> T:
-    node.identify()
-    return work(node)

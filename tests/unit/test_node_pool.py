@@ -392,6 +392,15 @@ def test_a_pass_over_two_nodes_is_a_handful_of_requests() -> None:
     assert sum(sum(rpc.asked.values()) for rpc in house.rpcs) - before == 12
 
 
+def test_the_mined_nonce_is_the_lowest_and_shares_its_requests_with_a_sighting() -> None:
+    house = House(2)
+    house.rpcs[0].nonces["latest"] = 4
+    assert house.pool.mined_nonce() == 4
+    before = [rpc.asked["eth_getTransactionCount"] for rpc in house.rpcs]
+    house.pool.sight(ENTRY)
+    assert [rpc.asked["eth_getTransactionCount"] for rpc in house.rpcs] == before
+
+
 def test_a_rehearsal_tells_what_the_contract_says() -> None:
     house = House(1)
     house.pool.rehearse(CONTRACT, b"")
