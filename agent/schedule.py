@@ -40,6 +40,7 @@ class Loop:
         turn: the stage's ``run_once``; returns whether it did something.
         every_s: seconds between turns.
         offset_s: how long after the whole ``every_s`` its turn comes; lets a stage follow another in the same second.
+        at_once: whether its first turn comes at the start, before its next whole period.
         wakes: names of the loops that have a turn at once after one that did something.
     """
 
@@ -47,6 +48,7 @@ class Loop:
     turn: Callable[[], bool]
     every_s: float
     offset_s: float = 0.0
+    at_once: bool = False
     wakes: tuple[str, ...] = ()
 
 
@@ -79,12 +81,15 @@ class Schedule:
         self._scheduler.add_listener(self._missed_turn, EVENT_JOB_MAX_INSTANCES)
 
     def start(self) -> None:
-        """Begin; every loop has its first turn at its next whole period."""
+        """Begin; every loop has its first turn at its next whole period, or at once."""
         now = self._monotonic()
         for loop in self._loops.values():
             self._liveness.expect(loop.name, loop.every_s + _SLACK_S, now)
             self._scheduler.add_job(loop.turn, self._trigger(loop), id=loop.name, name=loop.name)
         self._scheduler.start()
+        for loop in self._loops.values():
+            if loop.at_once:
+                self.wake(loop.name)
 
     def stop(self, *, wait: bool) -> None:
         """End; with ``wait`` the turns under way are waited for."""

@@ -172,7 +172,7 @@ class Rig:
         )
         self.meters = stack.enter_context(HouseholdMeters(plan))
         deployment = self._deploy()
-        self.contract = deployment["contract"]
+        self.contract = deployment["address"]
         passphrase = self._secret("household-passphrase", secrets.token_urlsafe())
         keystore = scene.directory / "household-key.json"
         self.household = json.loads(
@@ -196,10 +196,9 @@ class Rig:
         key = bytes.fromhex(self.chain.accounts[0].key[2:])
         self._write_private(keystore, json.dumps(Account.encrypt(key, passphrase, kdf="pbkdf2", iterations=1000)))
         self._secret("operator-passphrase", passphrase)
-        printed = self.operator(
-            "deploy", *self._operator_options(), "--reporting-period", str(self.scene.period_s), "--json"
-        )
-        deployment: dict[str, Any] = json.loads(printed)
+        self.operator("deploy", *self._operator_options(), "--reporting-period", str(self.scene.period_s))
+        written = self.scene.directory / "deployments" / f"{self.chain.chain_id}.json"
+        deployment: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
         return deployment
 
     def _operator_options(self) -> list[str]:
@@ -238,7 +237,7 @@ class Rig:
             f'[household]\naccount = "{self.household}"\narea = "{AREA}"\nrated_power_w = {scene.rated_power_w}\n'
             f"[meters]\nconfirmations = {scene.confirmations}\n{meters}"
             f'[chain]\nid = {deployment["chainId"]}\ngenesis = "{deployment["genesisHash"]}"\n'
-            f'contract = "{deployment["contract"]}"\ncode_hash = "{deployment["codeHash"]}"\n'
+            f'contract = "{deployment["address"]}"\ncode_hash = "{deployment["codeHash"]}"\n'
             f"depth = {scene.depth}\nunproven = true\n{nodes}"
             f'[journal]\ndirectory = "{self.state}"\n'
             f'[keystore]\npath = "{self._keystore}"\npassphrase_file = "{self._passphrase}"\n'

@@ -173,7 +173,7 @@ def build(
         Loop("seal", seal.run_once, every_s=5.0, wakes=("submit", "publish")),
         Loop("submit", submit.run_once, every_s=5.0),
         Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5),
-        Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, wakes=("record",)),
+        Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, at_once=True, wakes=("record",)),
         Loop("events", events.flush, every_s=2.0, offset_s=1.1),
         Loop("retain", retain.run_once, every_s=3600.0, offset_s=1800.0),
     ]
@@ -190,7 +190,7 @@ def build(
             origin=parts.origin(configuration),
             pace=parts.pace(configuration),
         )
-        loops.append(Loop("publish", publish.run_once, every_s=1.0, offset_s=0.6))
+        loops.append(Loop("publish", publish.run_once, every_s=1.0, offset_s=0.6, at_once=True))
         closers.append(lambda reason: publish.stop(reason, deadline_s=2.0))
     closers += [lambda _: nodes.close(), lambda _: _flush(events), lambda _: journal.close()]
     return Daemon(
