@@ -68,9 +68,7 @@ class MemoryJournal:
 
     def sealed_after(self, epoch: int, sequence: int, limit: int) -> list[SealedReading]:
         later = [
-            one
-            for one in self.sealed
-            if (one.signed.reading.epoch, one.signed.reading.sequence) > (epoch, sequence)
+            one for one in self.sealed if (one.signed.reading.epoch, one.signed.reading.sequence) > (epoch, sequence)
         ]
         return later[:limit]
 
