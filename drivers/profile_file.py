@@ -154,6 +154,8 @@ def _setting(table: Table, facts: _Facts, name: str | None = None) -> Setting:
     sentence = table.text("sentence", required=True)
     point = _point(name, table, facts)
     values = expect if isinstance(expect, list) else [] if expect is None else [expect]
+    if not all(isinstance(value, int | Decimal | str) and not isinstance(value, bool) for value in values):
+        table.complain("expect", f"is {expect!r}, expected a number, a text, or a list of them")
     return Setting(point, tuple(_shown(value) for value in values), sentence, prefixes)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import tempfile
 import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from drivers.catalogue import SHIPPED, Catalogue
@@ -228,6 +232,7 @@ def mutations() -> list[tuple[str, Any]]:
     changed(["X"], "serial_line", "parities")
     changed(-1, "invalid", "u16")
     changed(2, "phases")
+    changed(True, "identity", "model", "expect")
     return made
 
 
@@ -256,6 +261,34 @@ def test_the_example_of_these_tests_fits_the_schema(tmp_path: Path) -> None:
 def test_schema_and_loader_refuse_the_same(tmp_path: Path, what: str, document: dict[str, Any]) -> None:
     assert list(SCHEMA.iter_errors(document)), what
     assert problems_of(tmp_path, as_toml(document)), what
+
+
+def leaves(value: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [path] if path else []
+    for key, item in value.items():
+        found += leaves(item, (*path, key)) if isinstance(item, dict) else [(*path, key)]
+    return found
+
+
+scalars = (
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("ab 1", max_size=3)
+)
+tables = st.dictionaries(st.sampled_from(["type", "address", "a"]), scalars, max_size=3)
+anything = scalars | st.lists(scalars, max_size=3) | tables | st.lists(tables, min_size=1, max_size=2)
+
+
+@given(where=st.sampled_from(leaves(tomllib.loads(GOOD))), what=anything)
+def test_whatever_stands_in_a_file_it_is_a_profile_or_a_list_of_mistakes(where: tuple[str, ...], what: object) -> None:
+    document = tomllib.loads(GOOD)
+    inner = document
+    for key in where[:-1]:
+        inner = inner[key]
+    inner[where[-1]] = what
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(ProfileError):
+        loaded(Path(folder), as_toml(document))
 
 
 def test_the_installers_file_wins_over_ours(tmp_path: Path) -> None:
