@@ -62,6 +62,20 @@ contract HouseholdSlotTest is MarketTest {
         equal(harness.stepwise(slot, word, START + 900), next, "slot");
     }
 
+    /// A field that wraps gains little by subtraction alone: only the borrow into the next one tells.
+    function test_wrapped_fields_are_not_ordinary() public view {
+        uint256 most = (1 << 40) - 1;
+        uint256 rated = (1 << 24) - 1;
+        uint256 slot = pack(1, 1, START, 5, most) | (rated << 192);
+        equal(0, harness.ordinary(slot, pack(1, 2, START + 900, 6, 1), clock(START + 900)), "consumed");
+        slot = pack(1, 1, START, most, 5) | (rated << 192);
+        equal(0, harness.ordinary(slot, pack(1, 2, START + 900, 1, 6), clock(START + 900)), "produced");
+        slot = pack(1, 1, START, 5, 5) | (rated << 192);
+        equal(0, harness.ordinary(slot, pack(1, 3, START - 900, 5, 5), clock(START + 900)), "takenAt");
+        slot = pack(1, (1 << 24) - 2, START, 5, 5) | (rated << 192);
+        equal(0, harness.ordinary(slot, pack(2, 2, START + 900, 5, 5), clock(START + 900)), "sequence");
+    }
+
     function test_full_slot_refuses_more_tokens() public {
         uint256 limit = (1 << 40) - 1;
         uint256 slot = pack(1, 1, START, 0, 0) | (uint256(RATED_W) << 192) | (limit << 216);
