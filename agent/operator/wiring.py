@@ -1,31 +1,22 @@
-"""The operator's composition root: the only place here that names concrete classes."""
+"""The parts of one command put together, with what ``compose`` opens for the operator."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import structlog
-
-from agent import passphrase
-from agent.adapters.deployments import DeploymentFiles, load_market
-from agent.adapters.full_node import FullNode, HttpRpc
-from agent.adapters.keystore import Keystore, recover_text
-from agent.adapters.market_chain import MarketChain
+from agent.compose import office
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender, Shelf
 
-# One node and one command: there is nobody else to ask, so it gets longer than a household's nodes do.
-_REQUEST_S = 15.0
 _DEPLOYMENTS = Path("deployments")
 
 
 class Wiring:
-    """The parts of one command, closed at its end.
+    """One command's parts, closed at its end.
 
     Args:
         node_url: JSON-RPC of the company's own full node.
@@ -37,17 +28,11 @@ class Wiring:
         ConfigurationInvalid: the URL is none, or plain without leave.
     """
 
-    recover: Callable[[str, str], str] = staticmethod(recover_text)
+    recover: Callable[[str, str], str] = staticmethod(office.recover_signer)
 
     def __init__(self, *, node_url: str, allow_plain: bool, ca_file: str | None, deployments: Path | None) -> None:
-        # To standard error: standard output is the command's answer, which --json makes a program's.
-        log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
-        rpc = HttpRpc(node_url, timeout_s=_REQUEST_S, log=log, allow_plain=allow_plain, ca_file=ca_file)
-        # No pin: the operator makes it, and holds the node to the deployment file instead.
-        node = FullNode(name=rpc.name, area="", rpc=rpc, pin=None, monotonic=time.monotonic)
-        market, bytecode = load_market()
-        self._chain = MarketChain(node, market, bytecode)
-        self.deployments: Deployments = DeploymentFiles(deployments or _DEPLOYMENTS)
+        self._chain = office.open_chain(node_url, allow_plain=allow_plain, ca_file=ca_file)
+        self.deployments: Deployments = office.open_deployments(deployments or _DEPLOYMENTS)
 
     @property
     def chain(self) -> Chain:
@@ -71,7 +56,7 @@ class Wiring:
             NodeUnavailable: the node did not tell its chain.
         """
         chain_id = self._chain.chain_id()
-        key = Keystore.open(keystore, passphrase.find(passphrase_file)).for_chain(chain_id)
+        key = office.open_operator_key(keystore, passphrase_file, chain_id)
         return Sender(
             self._chain,
             key,

@@ -1,0 +1,61 @@
+"""What the operator's commands use of the world: the company's own full node, its deployment files, its key."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from agent import passphrase
+from agent.adapters.deployments import DeploymentFiles, load_market
+from agent.adapters.full_node import FullNode, HttpRpc
+from agent.adapters.keystore import ChainSigner, Keystore, recover_text
+from agent.adapters.market_chain import MarketChain
+
+# One node and one command: there is nobody else to ask, so it gets longer than a household's nodes do.
+_REQUEST_S = 15.0
+
+
+def open_chain(url: str, *, allow_plain: bool, ca_file: str | None) -> MarketChain:
+    """The company's own full node, with the market's codec.
+
+    Args:
+        url: of its JSON-RPC.
+        allow_plain: take ``http://`` off loopback too.
+        ca_file: PEM file of the node's own authority; None for the system's.
+
+    Raises:
+        ConfigurationInvalid: the URL is none, or plain without leave.
+    """
+    # To standard error: standard output is the command's answer, which --json makes a program's.
+    log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
+    rpc = HttpRpc(url, timeout_s=_REQUEST_S, log=log, allow_plain=allow_plain, ca_file=ca_file)
+    # No pin: the operator makes it, and holds the node to the deployment file instead.
+    node = FullNode(name=rpc.name, area="", rpc=rpc, pin=None, monotonic=time.monotonic)
+    market, bytecode = load_market()
+    return MarketChain(node, market, bytecode)
+
+
+def open_deployments(directory: Path) -> DeploymentFiles:
+    """Deployment files in a folder."""
+    return DeploymentFiles(directory)
+
+
+def open_operator_key(keystore: Path, passphrase_file: Path | None, chain_id: int) -> ChainSigner:
+    """The operator's key, for one chain.
+
+    Raises:
+        KeystoreInvalid: it cannot be opened.
+    """
+    return Keystore.open(keystore, passphrase.find(passphrase_file)).for_chain(chain_id)
+
+
+def recover_signer(text: str, signature: str) -> str:
+    """Who signed a text (EIP-191), checksummed.
+
+    Raises:
+        BadRequest: the signature is malformed.
+    """
+    return recover_text(text, signature)
