@@ -23,10 +23,6 @@ from agent.domain.fees import FeeQuote
 from agent.domain.market import ChainPin, Head, HouseholdState, Parameters
 from agent.domain.outbox import Entry, Sighting
 
-# How long the nodes that answered wait for the others: long enough for a healthy one far away.
-_GRACE_S = 0.5
-# After one node took a transaction the others are given this long; they learn of it from their peers anyway.
-_SEND_GRACE_S = 0.5
 # Heads older than this are asked for again before a question: it is also when lost nodes are tried again.
 _REFRESH_S = 10.0
 # One pass over the outbox asks head and nonce once a node, not once an entry.
@@ -59,6 +55,8 @@ class NodePool:
         random: gives a number in [0, 1).
         log: told once when a node is lost and once when it is back.
         deadline_s: the longest that one question waits for a node, seconds.
+        grace_s: how long an answer, or an acceptance, waits for the other nodes: long enough for a healthy one far
+            away, short beside the two seconds in which a reading should be with a node.
     """
 
     def __init__(
@@ -73,6 +71,7 @@ class NodePool:
         random: Callable[[], float],
         log: Log,
         deadline_s: float = 8.0,
+        grace_s: float = 0.5,
     ) -> None:
         # Sorting is stable: the own area's first, each in the order of the configuration.
         self._standings = [Standing(node, random, log) for node in sorted(nodes, key=lambda node: node.area != area)]
@@ -81,6 +80,7 @@ class NodePool:
         self._market = market
         self._clock = clock
         self._deadline_s = deadline_s
+        self._grace_s = grace_s
         self._lock = threading.Lock()
         self._asking = Asking(len(nodes), lock=self._lock, clock=clock, deadline_s=deadline_s)
         self._refreshing = threading.Lock()
@@ -170,7 +170,7 @@ class NodePool:
         with self._lock:
             self._glances.clear()
             among = [standing for standing in self._standings if standing.may_be_sent_to]
-        answers = self._asking.ask(among, send, grace_s=_SEND_GRACE_S, enough=bool)
+        answers = self._asking.ask(among, send, grace_s=self._grace_s, enough=bool)
         return any(taken for _, taken in self._some(answers))
 
     def sight(self, entry: Entry) -> Sighting:
@@ -272,7 +272,7 @@ class NodePool:
 
     def _answers(self, work: Callable[[FullNode], T]) -> list[T]:
         self._refresh_if_old()
-        return [answer for _, answer in self._some(self._asking.ask(self._usable(), work, grace_s=_GRACE_S))]
+        return [answer for _, answer in self._some(self._asking.ask(self._usable(), work, grace_s=self._grace_s))]
 
     def _some(self, answers: list[tuple[Standing, T]]) -> list[tuple[Standing, T]]:
         if not answers:
@@ -297,7 +297,7 @@ class NodePool:
             with self._lock:
                 self._refreshed_at = now = self._clock()
                 among = [standing for standing in self._standings if everybody or standing.may_be_tried(now)]
-            grace_s = self._deadline_s if everybody else _GRACE_S
+            grace_s = self._deadline_s if everybody else self._grace_s
             answers = self._asking.ask(among, FullNode.head, grace_s=grace_s, late=self._slow_head)
             self._put_in_line({standing.node.name: head for standing, head in answers})
 

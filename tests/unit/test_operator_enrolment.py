@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.adapters.keystore import recover_text
+from agent.cli import enrol
 from agent.domain.errors import BadRequest
 from agent.operator import enrolment
 
@@ -59,6 +60,17 @@ def test_the_signed_text_is_canonical() -> None:
     assert (
         enrolment.canonical({"b": 1, "a": {"d": 2, "c": "é"}, "signature": "0x"}) == '{"a":{"c":"\\u00e9","d":2},"b":1}'
     )
+
+
+def test_what_a_households_agent_signs_is_what_the_office_reads() -> None:
+    class Key:
+        address = WALLET.address
+
+        def sign_text(self, text: str) -> str:
+            return "0x" + WALLET.sign_message(encode_defunct(text=text)).signature.hex()
+
+    request = enrol.sign({**REQUEST, "area": "شمال-۳"}, Key())
+    assert read(request).area == "شمال-۳"
 
 
 @pytest.mark.parametrize("field", [name for name in REQUEST if name != "schema"])
