@@ -19,19 +19,23 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 _CONNECT_S: Final = 10.0
-_FIELDS: Final = ("epoch", "sequence", "takenAt", "producedWh", "consumedWh", "flags")
-_TYPES: Final = (
-    ("epoch", "uint8"),
-    ("sequence", "uint24"),
-    ("takenAt", "uint32"),
-    ("producedWh", "uint40"),
-    ("consumedWh", "uint40"),
-    ("flags", "uint8"),
+# The packed word, lowest field first: its name in the message and its width in bits.
+_LAYOUT: Final = (
+    ("consumedWh", 40),
+    ("producedWh", 40),
+    ("takenAt", 32),
+    ("sequence", 24),
+    ("epoch", 8),
+    ("flags", 8),
 )
 
 
 def signer(message: dict[str, Any]) -> str:
     """The address that signed a reading message."""
+    word, shift = 0, 0
+    for name, bits in _LAYOUT:
+        word |= message[name] << shift
+        shift += bits
     typed = {
         "types": {
             "EIP712Domain": [
@@ -40,7 +44,7 @@ def signer(message: dict[str, Any]) -> str:
                 {"name": "chainId", "type": "uint256"},
                 {"name": "verifyingContract", "type": "address"},
             ],
-            "Reading": [{"name": name, "type": kind} for name, kind in _TYPES],
+            "Reading": [{"name": "reading", "type": "uint256"}],
         },
         "primaryType": "Reading",
         "domain": {
@@ -49,7 +53,7 @@ def signer(message: dict[str, Any]) -> str:
             "chainId": message["chainId"],
             "verifyingContract": message["contract"],
         },
-        "message": {name: message[name] for name in _FIELDS},
+        "message": {"reading": word},
     }
     return str(Account.recover_message(encode_typed_data(full_message=typed), signature=message["signature"]))
 

@@ -34,9 +34,9 @@ def last_boundary(now_s: int, period_s: int) -> int:
     return now_s // period_s * period_s
 
 
-def late_after_ms(period_s: int) -> int:
-    """How long after the boundary a reading may be taken before it is flagged late, ms."""
-    return period_s * _MS // _LATE_PARTS
+def late_after_s(period_s: int) -> int:
+    """How long after the boundary a reading may be taken before it is flagged late, seconds, as readings state time."""
+    return period_s // _LATE_PARTS
 
 
 def grace_ms(period_s: int) -> int:
@@ -88,7 +88,7 @@ class Close:
             flags |= Flags.PRODUCTION_HELD
         if self.consumption not in fresh:
             flags |= Flags.CONSUMPTION_HELD
-        if taken_ms - boundary_ms > late_after_ms(self.period_s):
+        if taken_ms // _MS - self.boundary > late_after_s(self.period_s):
             flags |= Flags.LATE
         start = self.boundary - self.period_s
         return ClosedReading(

@@ -10,17 +10,9 @@ DOMAIN_NAME = "EnergyMarket"
 DOMAIN_VERSION = "1"
 DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
-# The one place that names the struct: ABI type, name in the struct, attribute of Reading. The household is no field,
-# since the signer is the household: leaving it out saves each reading a word of calldata and of hashing.
-READING_FIELDS = (
-    ("uint8", "epoch", "epoch"),
-    ("uint24", "sequence", "sequence"),
-    ("uint32", "takenAt", "taken_at"),
-    ("uint40", "producedWh", "produced_wh"),
-    ("uint40", "consumedWh", "consumed_wh"),
-    ("uint8", "flags", "flags"),
-)
-READING_TYPE = "Reading(" + ",".join(f"{kind} {name}" for kind, name, _ in READING_FIELDS) + ")"
+# The one place that names the struct. It holds the packed word (agent/domain/readings.py) and not its fields, and no
+# household, since the signer is the household: both save calldata and hashing where an area carries many readings.
+READING_TYPE = "Reading(uint256 reading)"
 
 _WORD_BYTES = 32
 
@@ -39,10 +31,9 @@ class SigningDomain:
 
 
 def abi_encoded(reading: Reading) -> bytes:
-    """The struct's fields as EIP-712 hashes them: one big-endian 32-byte word each, type hash left out.
+    """The struct's one field as EIP-712 hashes it: a big-endian 32-byte word; the type hash is left out.
 
     Raises:
         BadReading: a field does not fit its width.
     """
-    reading.packed()  # the same widths; refuses what the contract could never unpack
-    return b"".join(int(getattr(reading, attribute)).to_bytes(_WORD_BYTES, "big") for _, _, attribute in READING_FIELDS)
+    return reading.packed().to_bytes(_WORD_BYTES, "big")

@@ -28,7 +28,7 @@ from agent.adapters.keystore import (
 from agent.domain.errors import BadReading, BadRequest, KeystoreInvalid
 from agent.domain.fees import Fee
 from agent.domain.readings import Flags, Reading, SignedReading
-from agent.domain.signing import READING_FIELDS, READING_TYPE, SigningDomain
+from agent.domain.signing import READING_TYPE, SigningDomain
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 KEY = bytes(range(1, 33))
@@ -328,9 +328,9 @@ def test_a_reading_is_signed_as_another_implementation_would(reading: Reading) -
                     {"name": "chainId", "type": "uint256"},
                     {"name": "verifyingContract", "type": "address"},
                 ],
-                "Reading": [{"name": name, "type": kind} for kind, name, _ in READING_FIELDS],
+                "Reading": [{"name": "reading", "type": "uint256"}],
             },
-            "message": {name: int(getattr(reading, attribute)) for _, name, attribute in READING_FIELDS},
+            "message": {"reading": reading.packed()},
         }
     )
 
@@ -344,9 +344,7 @@ def test_a_reading_is_signed_as_another_implementation_would(reading: Reading) -
 
 
 def test_the_type_is_the_contracts() -> None:
-    assert READING_TYPE == (
-        "Reading(uint8 epoch,uint24 sequence,uint32 takenAt,uint40 producedWh,uint40 consumedWh,uint8 flags)"
-    )
+    assert READING_TYPE == "Reading(uint256 reading)"
 
 
 READING = Reading(ACCOUNT, 1, 2, 1_700_000_000, 1500, 2500)
