@@ -85,7 +85,9 @@ def parser() -> argparse.ArgumentParser:
     enrol = command(
         "enrol", "Write the request with which the registration office enrols you.", module="enrol", parent=listing
     )
-    enrol.add_argument("--out", type=Path, default=Path("enrolment-request.json"), help="the file (%(default)s)")
+    enrol.add_argument(
+        "--output", type=Path, default=Path("enrolment-request.json"), metavar="FILE", help="the file (%(default)s)"
+    )
     enrol.add_argument("--production-serial", metavar="SERIAL", help="of a production meter that does not state it")
     enrol.add_argument("--consumption-serial", metavar="SERIAL", help="of a consumption meter that does not state it")
     enrol.add_argument("--yes", action="store_true", help="sign without asking")

@@ -28,8 +28,8 @@ def command(asked: argparse.Namespace) -> int:
     """Carry out ``enrol``."""
     close_process()
     configuration = load(asked.config, os.environ)
-    if asked.out.exists():
-        raise BadRequest(f"{asked.out} is there already; move it away, or name another file with --out")
+    if asked.output.exists():
+        raise BadRequest(f"{asked.output} is there already; move it away, or name another file with --output")
     from agent.compose.commands import kernel_synchronised, meter_views  # noqa: PLC0415 - after the quick refusals
     from agent.compose.keys import Keystore  # noqa: PLC0415 - as above
 
@@ -49,8 +49,8 @@ def command(asked: argparse.Namespace) -> int:
         return 1
     key = Keystore.open(configuration.keystore.path, passphrase.find(configuration.keystore.passphrase_file))
     signed = sign(request, key)
-    write(asked.out, signed)
-    print(table.as_json({"file": asked.out, "request": signed}) if asked.json else _next(asked.out))
+    write(asked.output, signed)
+    print(table.as_json({"file": asked.output, "request": signed}) if asked.json else _next(asked.output))
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from agent.cli import table
 from agent.cli.ports import Inspection
 
@@ -17,7 +19,7 @@ def points(inspection: Inspection) -> str:
                 point.name,
                 f"{point.function}:0x{point.address:04X}",
                 point.raw.hex(" ", 2),
-                point.value,
+                _value(point.value),
                 "" if point.unit == "1" else point.unit,
                 point.confidence,
                 point.remark,
@@ -26,6 +28,13 @@ def points(inspection: Inspection) -> str:
         ],
         right=(3,),
     )
+
+
+def _value(value: Decimal | str | None) -> str | None:
+    """A float32 has seven digits; a hundredth of a watt is noise, a thousandth of a kWh is not."""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        return None if value is None else str(value)
+    return f"{value:.3f}"
 
 
 def settings(inspection: Inspection) -> str:

@@ -27,16 +27,17 @@ _RIGHT = (1, 2, 3, 4, 7)
 
 def command(asked: argparse.Namespace) -> int:
     """Carry out ``readings``."""
+    configuration = load(asked.config, os.environ)
     # Here, so that a bad configuration is told without loading the journal's library.
     from agent.compose.looking import open_journal_view  # noqa: PLC0415
 
-    configuration = load(asked.config, os.environ)
     view = open_journal_view(configuration)
     try:
         rows = view.readings(asked.limit, asked.since)
     finally:
         view.close()
-    print(table.as_json(rows) if asked.json else told(rows, unproven=configuration.chain.unproven))
+    unproven = configuration.chain.unproven
+    print(table.as_json({"unproven": unproven, "readings": rows}) if asked.json else told(rows, unproven=unproven))
     return 0
 
 

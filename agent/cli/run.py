@@ -57,11 +57,18 @@ def logger(settings: LogSettings) -> structlog.typing.FilteringBoundLogger:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _told_exception,
+            _ordered,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
     )
     return made
+
+
+def _ordered(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Time, level and name first, where eyes look for them."""
+    first = ("at", "level", "event")
+    return {name: event[name] for name in first} | {name: event[name] for name in event if name not in first}
 
 
 def _told_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

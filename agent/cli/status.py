@@ -20,10 +20,10 @@ _STALE_S = 3 * MINUTE_S
 
 def command(asked: argparse.Namespace) -> int:
     """Carry out ``status``."""
+    configuration = load(asked.config, os.environ)
     # Here, so that a bad configuration is told without loading the journal's library.
     from agent.compose.looking import open_journal_view  # noqa: PLC0415
 
-    configuration = load(asked.config, os.environ)
     view = open_journal_view(configuration)
     try:
         seen = view.status()
@@ -72,7 +72,7 @@ def told(seen: Status, configuration: Configuration, now_s: int) -> str:
 
 def _agent(seen: Status, now_s: int) -> str:
     if seen.newest_minute is None:
-        return "has written nothing yet"
+        return "has written no minute row yet; the first comes within two minutes of its start"
     since = max(0, now_s - seen.newest_minute - MINUTE_S)
     if since <= _STALE_S:
         return "is writing its journal"
@@ -117,5 +117,8 @@ def _telemetry(seen: Status, configuration: Configuration) -> str:
     if not configuration.telemetry.enabled:
         return "off"
     epoch, sequence = seen.telemetry_mark
-    who = "the collector holds" if configuration.telemetry.acknowledgements else "the broker took"
-    return f"{who} everything up to epoch {epoch}, reading {sequence}" if epoch else "nothing taken yet"
+    acknowledged = configuration.telemetry.acknowledgements
+    if not epoch:
+        return "nothing acknowledged by a collector yet" if acknowledged else "nothing taken by the broker yet"
+    who = "the collector holds" if acknowledged else "the broker took"
+    return f"{who} everything up to epoch {epoch}, reading {sequence}"

@@ -70,7 +70,10 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
 
 
 def as_json(value: object) -> str:
-    """The same facts for a program: integers in their units, bytes in hex, times as UTC epoch seconds."""
+    """The same facts for a program: integers in their units, bytes in hex, times as UTC epoch seconds.
+
+    Names are those of telemetry's messages, so that a program needs to know one kind.
+    """
     return json.dumps(plain(value), indent=2)
 
 
@@ -83,12 +86,10 @@ def plain(value: object) -> object:  # noqa: PLR0911 - one kind of value a line
     match value:
         case None | bool() | float() | str() if not isinstance(value, Enum):
             return value
-        case Flag():
-            return [str(flag.name).lower() for flag in type(value) if flag in value]
-        case Enum():
+        case Enum() if not isinstance(value, int):
             return plain(value.value)
         case int():
-            return value
+            return int(value)
         case bytes():
             return value.hex()
         case Decimal() | Path():
@@ -98,6 +99,17 @@ def plain(value: object) -> object:  # noqa: PLR0911 - one kind of value a line
         case list() | tuple():
             return [plain(inner) for inner in value]
         case _ if dataclasses.is_dataclass(value):
-            return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+            return _named({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
         case _:
             raise TypeError(f"{type(value).__name__} has no plain form")
+
+
+def _named(fields: Mapping[str, object]) -> dict[str, object]:
+    """A dataclass's fields under the names that telemetry and enrolment requests use: ``intervalEnd``."""
+    named: dict[str, object] = {}
+    for field, value in fields.items():
+        first, *rest = field.split("_")
+        named[first + "".join(part.capitalize() for part in rest)] = plain(value)
+        if isinstance(value, Flag):
+            named[f"{first.removesuffix('s')}Names"] = [str(flag.name).lower() for flag in type(value) if flag in value]
+    return named

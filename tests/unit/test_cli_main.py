@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent import passphrase
+from agent.cli import main as main_room
+from agent.cli import run
+from agent.cli.arguments import parser
+from agent.cli.asking import confirmed
+from agent.configuration import LogSettings
+from agent.domain.errors import BadRequest, ConfigurationInvalid, KeystoreInvalid, NodeUnavailable
+from agent.domain.lines import TcpLine
+
+
+def ends(monkeypatch: pytest.MonkeyPatch, error: BaseException | None, code: int = 0) -> int:
+    def command(_: argparse.Namespace) -> int:
+        if error is not None:
+            raise error
+        return code
+
+    monkeypatch.setattr(main_room, "_room", lambda _: command)
+    return main_room.main(["status"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (None, 0),
+        (BadRequest("no"), 1),
+        (NodeUnavailable("away"), 1),
+        (KeystoreInvalid("none"), 1),
+        (KeyboardInterrupt(), 1),
+        (ConfigurationInvalid(["a: wrong", "b: wrong"]), 78),
+    ],
+)
+def test_exit_codes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException | None, code: int
+) -> None:
+    assert ends(monkeypatch, error) == code
+
+    told = capsys.readouterr()
+    assert told.out == ""
+    if code == 78:
+        assert told.err == "prosumer-agent: a: wrong\nprosumer-agent: b: wrong\n"
+    elif code:
+        assert len(told.err.splitlines()) == 1
+
+
+def test_an_error_that_nobody_foresaw_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError):
+        ends(monkeypatch, ZeroDivisionError())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["fly"], ["keys"], ["keys", "import"], ["readings", "--limit", "0"], ["readings", "--since", "soon"],
+     ["probe", "usb0"], ["status", "--jsn"], ["keys", "import", "a", "--typed"]],
+)  # fmt: skip
+def test_misuse_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main_room.main(arguments)
+
+    assert ended.value.code == 2
+    assert "usage: prosumer-agent" in capsys.readouterr().err
+
+
+def test_the_configuration_is_named_before_or_after_the_command() -> None:
+    before, after = (parser().parse_args(said) for said in (["--config", "x", "check"], ["check", "--config", "x"]))
+
+    assert before.config == after.config == Path("x")
+    assert parser().parse_args(["check"]).config == Path("/etc/prosumer-agent/prosumer-agent.toml")
+
+
+def test_lines_and_times_are_read() -> None:
+    assert parser().parse_args(["probe", "tcp://m:5020"]).line == TcpLine("m", 5020)
+    assert parser().parse_args(["readings", "--since", "2026-06-22T08:30+03:30"]).since == 1_782_104_400
+    assert parser().parse_args(["readings", "--since", "2026-06-22T05:00"]).since == 1_782_104_400
+    assert parser().parse_args(["readings", "--since", "1782104400"]).since == 1_782_104_400
+
+
+def test_no_command_takes_a_secret_as_an_argument() -> None:
+    def options(line: argparse.ArgumentParser) -> set[str]:
+        found = {name for action in line._actions for name in action.option_strings}
+        for action in line._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found |= {name for inner in action.choices.values() for name in options(inner)}
+        return found
+
+    secret = {name for name in options(parser()) if "pass" in name or "key" in name or "secret" in name}
+
+    assert secret == {"--keystore", "--passphrase-file", "--source-passphrase-file", "--new-passphrase-file"}
+
+
+# Asking.
+
+
+def test_nobody_is_asked_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+
+    assert confirmed("Sure?", yes=True)
+    with pytest.raises(BadRequest, match="--yes"):
+        confirmed("Sure?", yes=False)
+
+
+# The passphrase.
+
+
+def private(path: Path, content: bytes, mode: int = 0o600) -> Path:
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+def test_the_credential_comes_first_then_the_file_then_the_prompt(tmp_path: Path) -> None:
+    file = private(tmp_path / "file", b"from file\n")
+    (tmp_path / "credentials").mkdir()
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+
+    assert passphrase.find(file, environ, lambda _: "typed") == b"from file"
+    private(tmp_path / "credentials" / "keystore-passphrase", b"from systemd", 0o440)
+    assert passphrase.find(file, environ, lambda _: "typed") == b"from systemd"
+    assert passphrase.find(None, {}, lambda _: "typed") == b"typed"
+
+
+def test_without_any_source_it_says_which_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    with pytest.raises(KeystoreInvalid, match="systemd credential 'keystore-passphrase'"):
+        passphrase.find(None, {"PASSPHRASE": "never looked at"})
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "told"),
+    [(b"x\n", 0o640, "chmod 600"), (b"\n", 0o600, "is empty"), (b"x" * 5000, 0o600, "one line")],
+)
+def test_a_bad_passphrase_file_is_refused(tmp_path: Path, content: bytes, mode: int, told: str) -> None:
+    with pytest.raises(KeystoreInvalid, match=told):
+        passphrase.from_file(private(tmp_path / "file", content, mode))
+    with pytest.raises(KeystoreInvalid, match="name a file that exists"):
+        passphrase.from_file(tmp_path / "none")
+
+
+def test_a_new_passphrase_is_typed_twice() -> None:
+    answers = iter(["one", "one", "one", "two", ""])
+
+    assert passphrase.chosen(lambda _: next(answers)) == b"one"
+    with pytest.raises(KeystoreInvalid, match="differ"):
+        passphrase.chosen(lambda _: next(answers))
+    with pytest.raises(KeystoreInvalid, match="empty"):
+        passphrase.chosen(lambda _: next(answers))
+
+
+# The log.
+
+
+def test_the_log_is_one_json_object_a_line_without_the_frames_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails() -> None:
+        hidden = bytes.fromhex("63346e617279").decode()  # a traceback shows this line, and must not show its value
+        raise ValueError(f"length {len(hidden)}")
+
+    log = run.logger(LogSettings(level="warning"))
+    with pytest.raises(ValueError, match="length 6") as failure:
+        fails()
+    log.error("loop.failed", loop="seal", exception=failure.value)
+    log.info("not.said")
+
+    lines = capsys.readouterr().err.splitlines()
+    told = json.loads(lines[0])
+    assert len(lines) == 1
+    assert list(told)[:3] == ["at", "level", "event"]
+    assert (told["level"], told["event"], told["loop"]) == ("error", "loop.failed", "seal")
+    assert "ValueError: length 6" in told["traceback"]
+    assert "c4nary" not in lines[0]
+
+
+def test_the_console_log_is_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    run.logger(LogSettings(format="console")).info("agent.started", status="fine")
+
+    assert "agent.started" in capsys.readouterr().err

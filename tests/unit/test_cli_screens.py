@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.cli import enrol, probe, readings, status, table
+from agent.configuration import Configuration
+from agent.domain.errors import BadRequest
+from agent.domain.lines import Line, SerialLine, TcpLine
+from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.outbox import State
+from agent.domain.readings import Flags, ReadingState
+from agent.domain.registers import Discontinuity, RegisterState, Suspicion
+from agent.domain.samples import MeterRole
+from agent.domain.telemetry import JournalEvent
+from agent.operator import enrolment
+from agent.stages.poll import Measured
+
+ACCOUNT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
+HASH = "0x" + "ab" * 32
+
+
+def configuration(**telemetry: object) -> Configuration:
+    return Configuration.model_validate(
+        {
+            "household": {"account": ACCOUNT, "area": "north", "rated_power_w": 15_000},
+            "meters": {
+                "production": {"profile": "a", "line": "tcp://127.0.0.1:1"},
+                "consumption": {"profile": "b", "line": "tcp://127.0.0.1:2"},
+            },
+            "chain": {
+                "id": 31337, "genesis": HASH, "contract": ACCOUNT, "code_hash": HASH, "unproven": True,
+                "nodes": [{"url": "http://127.0.0.1:1", "area": "north"}],
+            },
+            "telemetry": telemetry,
+        }
+    )  # fmt: skip
+
+
+# Tables.
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_energy_has_three_decimals_and_loses_nothing(wh: int) -> None:
+    assert Decimal(table.kwh(wh)) * 1000 == wh
+    assert len(table.kwh(wh).split(".")[1]) == 3
+
+
+def test_unknown_is_not_zero() -> None:
+    assert table.kwh(None) == table.moment(None) == "-"
+    assert table.kwh(0) == "0.000"
+
+
+def test_times_are_utc() -> None:
+    assert table.moment(1_782_104_400) == "2026-06-22 05:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(5, "5 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (200_000, "2 d")]
+)
+def test_ages(seconds: int, said: str) -> None:
+    assert table.age(seconds) == said
+
+
+def test_columns_are_aligned() -> None:
+    assert table.grid(("name", "n"), [("a", 1), ("long one", None), ("", 333)], right=(1,)) == (
+        "name        n\na           1\nlong one    -\n-         333"
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    interval_end: int = 1_782_104_400
+    epoch: int = 1
+    sequence: int | None = 7
+    taken_at: int = 1_782_104_401
+    produced_wh: int = 1_236_030
+    consumed_wh: int = 5
+    flags: Flags = Flags.LATE | Flags.PRODUCTION_HELD
+    state: ReadingState = ReadingState.FINAL
+    tx_hash: str = "0x12"
+    block: int | None = 9
+    why: str = ""
+
+
+def test_readings_are_one_line_each() -> None:
+    line = readings.told([Row()], unproven=False).splitlines()[1]
+
+    assert "1236.030" in line
+    assert "0.005" in line
+    assert "production_held, late" in line
+    assert line.startswith("2026-06-22 05:00:00Z")
+
+
+def test_readings_say_unproven_when_they_are() -> None:
+    assert "unproven" in readings.told([Row()], unproven=True)
+    assert "unproven" not in readings.told([Row()], unproven=False)
+    assert "no reading yet" in readings.told([], unproven=True)
+
+
+def test_json_has_telemetrys_names_and_whole_units() -> None:
+    facts = json.loads(table.as_json([Row(sequence=None)]))[0]
+
+    assert facts["producedWh"] == 1_236_030
+    assert facts["intervalEnd"] == 1_782_104_400
+    assert facts["flags"] == 5
+    assert facts["flagNames"] == ["production_held", "late"]
+    assert facts["state"] == "final"
+    assert facts["sequence"] is None
+
+
+def test_json_of_other_kinds() -> None:
+    assert table.plain({MeterRole.PRODUCTION: (b"\x01", Path("/x"), Decimal("1.5"), True, 1.5)}) == {
+        "production": ["01", "/x", "1.5", True, 1.5]
+    }
+    with pytest.raises(TypeError, match="no plain form"):
+        table.plain(object())
+
+
+# Status.
+
+
+@dataclass(frozen=True)
+class Seen:
+    epoch: int = 1
+    registers: dict[MeterRole, RegisterState] = field(
+        default_factory=lambda: {
+            MeterRole.PRODUCTION: RegisterState(raw_wh=1500, at_ms=1_782_104_400_000),
+            MeterRole.CONSUMPTION: RegisterState(),
+        }
+    )
+    newest_minute: int | None = 1_000_000
+    readings: dict[ReadingState, int] = field(default_factory=lambda: {ReadingState.FINAL: 3})
+    entries: dict[State, int] = field(default_factory=dict)
+    halted: str | None = None
+    parameters: Parameters | None = None
+    household: tuple[HouseholdState, Head] | None = None
+    telemetry_mark: tuple[int, int] = (0, 0)
+    events: list[JournalEvent] = field(default_factory=list)
+
+
+NOW = 1_000_090
+
+
+def test_status_is_one_screen() -> None:
+    screen = status.told(Seen(), configuration(), NOW)
+
+    assert len(screen.splitlines()) <= 24
+    assert "unproven" in screen
+    assert "1.500 kWh at 2026-06-22 05:00:00Z" in screen
+    assert "no register yet" in screen
+    assert "3 final" in screen
+    assert "is writing its journal" in screen
+
+
+def test_status_notices_an_agent_that_stopped() -> None:
+    assert "HAS WRITTEN NOTHING FOR 2 h" in status.told(Seen(), configuration(), NOW + 7_200)
+    assert "no minute row yet" in status.told(replace(Seen(), newest_minute=None), configuration(), NOW)
+
+
+def test_status_shows_a_halt_and_how_to_go_on() -> None:
+    assert "keys resume" in status.told(replace(Seen(), halted="nonce 5 is foreign"), configuration(), NOW)
+
+
+def test_status_shows_what_is_held() -> None:
+    held = RegisterState(raw_wh=1500, suspicion=Suspicion(Discontinuity.FELL, 3, None, 0, 0, 1))
+
+    screen = status.told(replace(Seen(), registers={MeterRole.PRODUCTION: held}), configuration(), NOW)
+
+    assert "HELD: it fell to 0.003 kWh" in screen
+
+
+def test_status_shows_the_chains_side() -> None:
+    state = HouseholdState(
+        enrolled=True, active=False, epoch=2, sequence=9, taken_at=1, produced_wh=1, consumed_wh=2, tokens_wh=3,
+        rated_power_w=4,
+    )  # fmt: skip
+    seen = replace(
+        Seen(),
+        household=(state, Head(77, "0x", 1)),
+        parameters=Parameters(900, 1, 1, 1, paused=True),
+        telemetry_mark=(2, 8),
+    )
+
+    screen = status.told(seen, configuration(enabled=True, host="127.0.0.1"), NOW)
+
+    assert "SUSPENDED, epoch 2, reading 9: produced 0.001 kWh" in screen
+    assert "PAUSED, a reading every 900 s" in screen
+    assert "the broker took everything up to epoch 2, reading 8" in screen
+    not_enrolled = replace(seen, household=(replace(state, enrolled=False), Head(77, "0x", 1)))
+    assert "prosumer-agent enrol" in status.told(not_enrolled, configuration(), NOW)
+
+
+def test_status_shows_the_newest_warnings() -> None:
+    event = JournalEvent(1, 1_782_104_400, "meter.lost", "warning", {"advice": "look at the cable"})
+
+    assert "meter.lost  look at the cable" in status.told(replace(Seen(), events=[event]), configuration(), NOW)
+
+
+# Enrolment.
+
+
+@dataclass(frozen=True)
+class Setting:
+    ok: bool | None = True
+    sentence: str = "fine"
+    name: str = "s"
+    found: str = "1"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    serial: str | None = "21"
+    settings: tuple[Setting, ...] = ()
+    points: tuple[()] = ()
+    profile: str = "eastron_sdm120"
+    line: str = "a line"
+    unit: int = 1
+
+
+@dataclass
+class Meter:
+    inspection: Inspection = Inspection()
+    raw_wh: int | None = 1500
+
+    def inspect(self) -> Inspection:
+        return self.inspection
+
+    def read(self) -> Measured:
+        return Measured(self.raw_wh, None, None, None, None, None, b"")
+
+    def close(self) -> None: ...
+
+
+class Key:
+    address = ACCOUNT
+
+    def sign_text(self, text: str) -> str:
+        return "0x" + text.encode().hex()
+
+
+def request() -> enrol.Request:
+    meters = {
+        MeterRole.PRODUCTION: enrol.stated(MeterRole.PRODUCTION, Meter(), None),
+        MeterRole.CONSUMPTION: enrol.stated(MeterRole.CONSUMPTION, Meter(Inspection(serial=None)), "63"),
+    }
+    return enrol.unsigned(configuration(), meters, 1_782_104_400)
+
+
+def test_the_operator_reads_what_the_household_wrote(tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    enrol.write(file, enrol.sign(request(), Key()))
+
+    def recover(text: str, signature: str) -> str:
+        return ACCOUNT if signature == "0x" + text.encode().hex() else "0x"
+
+    read = enrolment.read(file.read_bytes(), 31337, ACCOUNT, recover)
+
+    assert read.household == ACCOUNT
+    assert read.production.register_wh == 1500
+    assert read.consumption.serial == "63"
+
+
+def test_a_request_is_never_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    enrol.write(file, request())
+
+    with pytest.raises(BadRequest, match="File exists"):
+        enrol.write(file, request())
+
+
+@pytest.mark.parametrize(
+    ("meter", "typed", "told"),
+    [
+        (Meter(raw_wh=None), None, "its register is unknown"),
+        (Meter(Inspection(serial=None)), None, "--production-serial SERIAL"),
+        (Meter(), "22", "states serial number 21, not 22"),
+        (Meter(Inspection(settings=(Setting(ok=False, sentence="mode must be 1"),))), None, "mode must be 1"),
+    ],
+)
+def test_what_cannot_be_stated_is_refused(meter: Meter, typed: str | None, told: str) -> None:
+    with pytest.raises(BadRequest, match=told):
+        enrol.stated(MeterRole.PRODUCTION, meter, typed)
+
+
+def test_another_accounts_key_signs_no_request() -> None:
+    key = Key()
+    key.address = "0x0000000000000000000000000000000000000001"
+
+    with pytest.raises(BadRequest, match=r"household\.account is"):
+        enrol.sign(request(), key)
+
+
+def test_the_request_is_shown_before_it_is_signed() -> None:
+    screen = enrol.told(request())
+
+    assert "eastron_sdm120, number 63, 1.500 kWh" in screen
+    assert "15000 W" in screen
+
+
+# Probe.
+
+
+@dataclass(frozen=True)
+class Answer:
+    line: Line = field(default_factory=lambda: SerialLine("/dev/ttyUSB0", 2400, "E", 1))
+    unit: int = 3
+    profile: str = "eastron_sdm120"
+    certain: bool = True
+    inspection: Inspection = Inspection()
+
+
+def test_a_found_meter_comes_with_its_configuration() -> None:
+    screen = probe.told(Answer())
+
+    assert '    line = "rtu:///dev/ttyUSB0?baud=2400&parity=E&stop=1"\n    unit = 3\n    serial = "21"' in screen
+    assert "its model register says so" in screen
+    assert "likely" in probe.told(Answer(line=TcpLine("::1"), certain=False, inspection=Inspection(serial=None)))
+
+
+def test_serial_lines_are_listed_by_stable_names(tmp_path: Path) -> None:
+    (tmp_path / "usb-b").touch()
+    (tmp_path / "usb-a").touch()
+
+    assert list(probe.serial_lines([tmp_path, tmp_path / "none"])) == [
+        f"rtu://{tmp_path}/usb-{name}?baud=9600&parity=N&stop=1" for name in "ab"
+    ]
