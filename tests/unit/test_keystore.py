@@ -344,7 +344,9 @@ def test_a_reading_is_signed_as_another_implementation_would(reading: Reading) -
 
 
 def test_the_type_is_the_contracts() -> None:
-    assert READING_TYPE == "Reading(uint256 reading)"
+    source = Path(__file__).parents[2] / "contracts" / "src" / "SignedReadings.sol"
+
+    assert f'keccak256("{READING_TYPE}")' in source.read_text()
 
 
 READING = Reading(ACCOUNT, 1, 2, 1_700_000_000, 1500, 2500)
