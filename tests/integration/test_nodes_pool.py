@@ -265,6 +265,19 @@ def test_a_node_that_comes_back_is_told_of_and_used(street: Street) -> None:
     assert street.log.of("first") == ["node.lost", "node.back"]
 
 
+def test_a_slow_node_is_waited_for_where_its_word_counts_and_only_there(street: Street) -> None:
+    street.pool.pending_nonce()
+    street.first.set_mode(RpcMode.SLOW, delay_s=0.9)
+    began = time.monotonic()
+    entry = street.entry(street.pool.pending_nonce())
+    assert street.pool.broadcast(entry.attempts[0].raw)
+    # Each of the two waits half a second for the slow node, which needs 1.8 s and more for its part.
+    assert time.monotonic() - began < 2 * 1.8
+    street.anvil.mine()
+    assert street.pool.sight(entry).agreeing == 2
+    assert street.log.said == []
+
+
 def test_a_confirming_pass_over_kept_connections_is_cheap(street: Street) -> None:
     entry = street.entry(street.pool.pending_nonce())
     assert street.pool.broadcast(entry.attempts[0].raw)
