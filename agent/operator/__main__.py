@@ -47,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(asked: argparse.Namespace, change: commands.Change | None) -> Told:
-    # Here, so that --help does not wait a second for the chain's libraries.
-    from agent.operator.wiring import Wiring  # noqa: PLC0415
+    from agent.operator.wiring import Wiring  # noqa: PLC0415 - else --help waits a second for the chain's libraries
 
     with Wiring(
         node_url=asked.node,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from eth_account import Account as Wallet
 from eth_account.messages import encode_defunct
+from eth_account.signers.local import LocalAccount
 
 from agent.adapters.deployments import load_market
 from agent.adapters.full_node import FullNode, HttpRpc
@@ -28,7 +29,7 @@ from simulators.proxy import RpcMode, RpcProxy
 
 pytestmark = pytest.mark.integration
 
-HOUSEHOLD = Wallet.from_key("0x" + "07" * 32)
+HOUSEHOLD: LocalAccount = Wallet.from_key("0x" + "07" * 32)
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Office:
         told = self.capsys.readouterr()
         return code, json.loads(told.out) if told.out else None, told.err
 
-    def request(self, deployed: dict[str, Any], wallet: Any = HOUSEHOLD, serial: str = "1") -> Path:  # noqa: ANN401
+    def request(self, deployed: dict[str, Any], wallet: LocalAccount = HOUSEHOLD, serial: str = "1") -> Path:
         asked: dict[str, Any] = {
             "schema": enrolment.SCHEMA,
             "household": wallet.address,

@@ -42,7 +42,7 @@ class Wire(requests.adapters.HTTPAdapter):
         self.bounds = http_line.BoundedAdapter(2 * 1024 * 1024, 5.0)
         self.seen: list[requests.PreparedRequest] = []
 
-    def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:  # type: ignore[override] # its options are of no interest
         self.seen.append(request)
         if self.fault is not None:
             raise self.fault

@@ -129,7 +129,7 @@ def test_gas_has_a_quarter_to_spare_and_the_fee_its_offer(desk: Desk) -> None:
 
 def test_a_command_that_was_interrupted_sends_the_same_bytes(desk: Desk) -> None:
     desk.chain.mines = False
-    desk.chain.faults = [Crash()]  # type: ignore[list-item]
+    desk.chain.faults = [Crash()]
     with pytest.raises(Crash):
         desk.sender.send(TO, b"\x01")
     assert desk.sender.interrupted(TO, b"\x01")
@@ -147,7 +147,7 @@ def test_a_command_that_was_interrupted_after_it_was_mined_sends_nothing(desk: D
 
 def test_another_command_first_ends_the_interrupted_one(desk: Desk) -> None:
     desk.chain.mines = False
-    desk.chain.faults = [Crash()]  # type: ignore[list-item]
+    desk.chain.faults = [Crash()]
     with pytest.raises(Crash):
         desk.sender.send(TO, b"\x01")
     desk.chain.mines = True
@@ -183,7 +183,7 @@ def test_a_nonce_used_elsewhere_stops_and_says_so(desk: Desk) -> None:
 
 def desk_intent(desk: Desk) -> str:
     desk.chain.mines = False
-    desk.chain.faults = [Crash()]  # type: ignore[list-item]
+    desk.chain.faults = [Crash()]
     with pytest.raises(Crash):
         desk.sender.send(TO, b"\x01")
     pending = desk.shelf.pending()
@@ -206,7 +206,7 @@ def test_a_revert_when_mined_is_told_by_its_name(desk: Desk) -> None:
         desk.chain.estimate_faults = [Rejected("AlreadyEnrolled")]
         return original(raw)
 
-    desk.chain.send_raw = mine_and_turn  # type: ignore[method-assign]
+    desk.chain.send_raw = mine_and_turn  # type: ignore[method-assign] # one test's twist on the fake
     with pytest.raises(Rejected, match="AlreadyEnrolled"):
         desk.sender.send(TO, b"\x01")
     assert desk.shelf.pending() is None
