@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from agent.adapters.journal import Journal, Row
 from agent.domain.fees import Fee
-from agent.domain.outbox import Attempt, Entry, Inclusion, Intent, Kind, State
+from agent.domain.outbox import MOST_IN_FLIGHT, Attempt, Entry, Inclusion, Intent, Kind, State
 from agent.domain.readings import ReadingState
 
 _NONCE_FLOOR = "nonce_floor"
 _HALTED = "halted"
+_FORGIVEN = "forgiven_entry"
+_ADOPT = "adopt_nonce"
 _OPEN = "('queued', 'signed', 'sent', 'included')"
 
 
@@ -61,9 +63,14 @@ class OutboxRows:
         return [self._entry(row) for row in rows]
 
     def final_from(self, nonce: int) -> list[Entry]:
-        """Entries called final whose nonce is ``nonce`` or higher: what a deep reorganisation removed."""
+        """The newest entries called final whose nonce is ``nonce`` or higher: what a deep reorganisation removed.
+
+        It removes the newest first, so the next turn finds the rest; and one node that says 0 cannot make this a walk
+        through years.
+        """
         rows = self._journal.query(
-            "SELECT * FROM entry WHERE state = ? AND nonce >= ? ORDER BY nonce", (State.FINAL, nonce)
+            "SELECT * FROM entry WHERE state = ? AND nonce >= ? ORDER BY nonce DESC LIMIT ?",
+            (State.FINAL, nonce, MOST_IN_FLIGHT),
         )
         return [self._entry(row) for row in rows]
 
@@ -76,6 +83,20 @@ class OutboxRows:
     def raise_nonce_floor(self, nonce: int) -> None:
         """Never give a nonce below ``nonce`` away."""
         self._journal.set_fact(_NONCE_FLOOR, str(nonce))
+
+    def left_out(self, nonce: int) -> bool:
+        """Whether this journal continued above ``nonce`` without ever giving it away."""
+        if not 0 <= nonce < int(self._journal.fact(_NONCE_FLOOR) or 0):
+            return False
+        return self._journal.one("SELECT 1 FROM entry WHERE nonce = ?", (nonce,)) is None
+
+    def adopt_nonce(self, nonce: int) -> None:
+        """Continue above what another has used, if a person resumed submission since; else do nothing."""
+        if self._journal.fact(_ADOPT) is None:
+            return
+        with self._journal.transaction() as journal:
+            self.raise_nonce_floor(max(nonce, self.next_nonce()))
+            journal.set_fact(_ADOPT, None)
 
     def sign(self, entry_id: int, nonce: int, attempt: Attempt) -> None:
         """Keep the nonce and the signed bytes: from here on only these bytes are sent."""
@@ -141,8 +162,16 @@ class OutboxRows:
         return self._journal.fact(_HALTED)
 
     def resume(self) -> None:
-        """A person has looked: go on."""
-        self._journal.set_fact(_HALTED, None)
+        """A person has looked: go on above what the other has used, and give up what lost its nonce to him."""
+        with self._journal.transaction() as journal:
+            last = journal.one("SELECT max(id) AS last FROM entry")
+            journal.set_fact(_HALTED, None)
+            journal.set_fact(_ADOPT, "1")
+            journal.set_fact(_FORGIVEN, str(last["last"] or 0 if last else 0))
+
+    def forgiven(self, entry_id: int) -> bool:
+        """Whether a person resumed submission after this entry was made."""
+        return entry_id <= int(self._journal.fact(_FORGIVEN) or 0)
 
     def _move_readings(self, entry_id: int, to: ReadingState, why: str) -> None:
         self._journal.execute("UPDATE reading SET state = ?, why = ? WHERE entry_id = ?", (to, why, entry_id))

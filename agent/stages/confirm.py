@@ -12,6 +12,7 @@ from agent.domain.outbox import (
     Bump,
     Entry,
     Halt,
+    Kind,
     Move,
     Rules,
     Sighting,
@@ -20,9 +21,10 @@ from agent.domain.outbox import (
     Suspect,
     next_step,
 )
+from agent.stages.bundle import Readings, release
 from agent.stages.ports import Clock, Events, Together
 from agent.stages.ports import Outbox as OutboxPort
-from agent.stages.submit import Fees, Readings, Signer, release
+from agent.stages.submit import Fees, Signer
 
 
 class Nodes(Protocol):
@@ -49,10 +51,13 @@ class Outbox(OutboxPort, Protocol):
     """The outbox's rows."""
 
     def final_from(self, nonce: int) -> list[Entry]:
-        """Entries called final whose nonce is ``nonce`` or higher."""
+        """The newest entries called final whose nonce is ``nonce`` or higher."""
 
     def suspect(self, entry_id: int) -> None:
         """Count a sighting of the entry's nonce used by somebody else."""
+
+    def forgiven(self, entry_id: int) -> bool:
+        """Whether a person resumed submission after this entry was made."""
 
 
 class Confirm:
@@ -91,11 +96,11 @@ class Confirm:
 
     def run_once(self) -> bool:
         """Take everything in flight one step on; returns whether anything changed its state."""
-        if self._outbox.halted() is not None:
-            return False
-        in_flight = [entry for entry in self._outbox.open_entries() if entry.state in {State.SENT, State.INCLUDED}]
         changed = False
         try:
+            if self._outbox.halted() is not None:
+                return False
+            in_flight = [entry for entry in self._outbox.open_entries() if entry.state in {State.SENT, State.INCLUDED}]
             if in_flight or not self._looked_back:
                 changed = self._look_back()
             for entry in in_flight:
@@ -170,7 +175,9 @@ class Confirm:
 
     def _nonce_taken(self, entry: Entry, why: str) -> bool:
         rows = [row for row, _ in self._readings.of_entry(entry.id)]
-        if entry.created_at < self._began_at:
+        # A hole that somebody else has filled is filled.
+        ours = entry.created_at >= self._began_at and not self._outbox.forgiven(entry.id)
+        if entry.kind is Kind.FILLER or not ours:
             with self._journal.transaction():
                 self._outbox.move(entry.id, State.REPLACED, self._now(), why=why)
                 release(self._readings, rows, why)

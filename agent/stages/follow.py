@@ -57,6 +57,9 @@ class ReadingRows(Protocol):
     def raise_floor(self, epoch: int, sequence: int) -> None:
         """Never number a reading of the epoch at or below ``sequence`` again."""
 
+    def raise_end(self, taken_at: int) -> None:
+        """State no interval again that ended at or before ``taken_at``."""
+
 
 class Outbox(Protocol):
     """The outbox's rows."""
@@ -188,17 +191,24 @@ class Follow:
 
     def _reconcile(self, household: HouseholdState, nonce: int) -> None:
         """Continue above what the chain has seen, should this journal be an old copy."""
-        ours = self._readings.next_sequence(household.epoch)
-        if household.epoch and household.sequence >= ours:
-            self._readings.raise_floor(household.epoch, household.sequence + _LEAP)
-            self._events.warning(
-                "journal.behind_chain",
-                chain_sequence=household.sequence,
-                journal_sequence=ours - 1,
-                advice="an older copy of the journal is in use; intervals between are on the chain but not in it",
-            )
-        if self._outbox.halted() is None and nonce > self._outbox.next_nonce():
+        ours, given = self._readings.next_sequence(household.epoch), self._outbox.next_nonce()
+        # A transaction that this journal does not know may carry numbers that are not on the chain yet.
+        if household.sequence < ours and nonce <= given:
+            return
+        if household.epoch:
+            self._readings.raise_floor(household.epoch, max(household.sequence, ours - 1) + _LEAP)
+            self._readings.raise_end(household.taken_at)
+        if self._outbox.halted() is None and nonce > given:
             self._outbox.raise_nonce_floor(nonce)
+        self._events.warning(
+            "journal.behind_chain",
+            chain_sequence=household.sequence,
+            journal_sequence=ours - 1,
+            chain_nonce=nonce,
+            journal_nonce=given,
+            advice="an older copy of the journal is in use: what lies between is on the chain but not in it;"
+            " if none was restored, run 'prosumer-agent keys' to see who else has the key",
+        )
 
     def _compare_clock(self, head: Head) -> None:
         """A block from the future shows a clock that is behind; nothing is signed until that is over."""

@@ -60,10 +60,10 @@ class Seal:
         """Seal what is closed; returns whether there was anything."""
         if not self._clock.trusted() or not self._gate.may_number():
             return False
-        closed = self._readings.closed(_AT_ONCE)
-        if not closed:
-            return False
         try:
+            closed = self._readings.closed(_AT_ONCE)
+            if not closed:
+                return False
             with self._journal.transaction():
                 for row_id, reading in closed:
                     self._seal(row_id, reading)

@@ -10,30 +10,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.domain.errors import BadReading, JournalBusy, NodeUnavailable, NotYet, Rejected
-from agent.domain.fees import TRANSFER_GAS, Fee, FeeQuote, offer, report_gas
+from agent.domain.errors import JournalBusy, NodeUnavailable, NotYet, Rejected
+from agent.domain.fees import TRANSFER_GAS, Fee, FeeQuote, offer
 from agent.domain.market import HouseholdState
 from agent.domain.outbox import (
-    MOST_IN_FLIGHT,
     Attempt,
     Broadcast,
     Entry,
+    Halt,
     Intent,
     Kind,
     Move,
     Rules,
     Sighting,
     State,
+    Suspect,
     next_step,
 )
-from agent.domain.readings import ReadingState, SignedReading
+from agent.domain.readings import SignedReading
+from agent.stages.bundle import Bundle, Codec, Readings, release
 from agent.stages.ports import Clock, Events, Together
 from agent.stages.ports import Outbox as OutboxPort
-
-# A day of quarter hours in one transaction: 2,500 gas each, far below any block's limit.
-READINGS_AT_ONCE = 96
-# Out of a transaction this often, a reading is refused for good: its energy is in the next one.
-_MOST_REFUSALS = 3
 
 
 class Nodes(Protocol):
@@ -109,33 +106,7 @@ class Signer(Protocol):
         """
 
     def made_by(self, signed: SignedReading) -> str:
-        """The address whose key signed a reading."""
-
-
-class Codec(Protocol):
-    """The contract's calls."""
-
-    def report(self, words: Sequence[int]) -> bytes:
-        """Calldata that reports packed readings, oldest first."""
-
-
-class Readings(Protocol):
-    """The journal's rows about readings."""
-
-    def waiting_epochs(self) -> list[int]:
-        """Epochs that have signed readings in no transaction, lowest first."""
-
-    def sealed(self, epoch: int, limit: int) -> list[tuple[int, SignedReading]]:
-        """Signed readings of one epoch that are in no transaction, oldest first, with their row ids."""
-
-    def of_entry(self, entry_id: int) -> list[tuple[int, SignedReading]]:
-        """The readings that a transaction carries."""
-
-    def set_state(self, row_ids: Sequence[int], state: ReadingState, why: str = "") -> None:
-        """Move readings to a state; leaving a transaction counts a refusal."""
-
-    def refusals(self, row_id: int) -> int:
-        """How often a reading came back out of a transaction."""
+        """The address whose key signed a reading; raises BadReading."""
 
 
 class Outbox(OutboxPort, Protocol):
@@ -146,6 +117,12 @@ class Outbox(OutboxPort, Protocol):
 
     def next_nonce(self) -> int:
         """The lowest nonce that this journal has not given away."""
+
+    def adopt_nonce(self, nonce: int) -> None:
+        """Continue above what another has used, if a person resumed submission since; else do nothing."""
+
+    def left_out(self, nonce: int) -> bool:
+        """Whether this journal continued above ``nonce`` without ever giving it away."""
 
     def sign(self, entry_id: int, nonce: int, attempt: Attempt) -> None:
         """Keep the nonce and the signed bytes."""
@@ -187,8 +164,16 @@ class Submit:
         self._journal = journal
         self._nodes = nodes
         self._signer = signer
-        self._codec = codec
-        self._contract = contract
+        self._bundle = Bundle(
+            outbox=outbox,
+            readings=readings,
+            nodes=nodes,
+            verifier=signer,
+            codec=codec,
+            contract=contract,
+            clock=clock,
+            events=events,
+        )
         self._rules = rules
         self._fees = fees
         self._may_submit = may_submit
@@ -198,91 +183,35 @@ class Submit:
 
     def run_once(self) -> bool:
         """Send what can be sent; returns whether a node took something new."""
-        if self._outbox.halted() is not None or not self._may_submit() or not self._clock.trusted():
-            return False
         try:
-            self._bundle()
-            sent = self._send()
+            if self._outbox.halted() is not None or not self._may_submit() or not self._clock.trusted():
+                return False
+            return self._turn()
         except NotYet as wait:
             self._wait(f"the contract takes nothing from this household now: {wait}")
             return False
         except (NodeUnavailable, JournalBusy):  # the pool and the record stage say so; everything stays where it is
             return False
+
+    def _turn(self) -> bool:
+        # What is signed goes first: nothing that the contract thinks of newer readings may hold it up.
+        sent = self._send_signed()
+        self._fill()
+        why = self._bundle.run()
+        for entry in self._of(State.QUEUED):
+            sent |= self._sign_and_send(entry)
+        if why:
+            self._wait(why)
+        elif sent and self._waiting:
+            self._waiting = ""
+            self._events.info("submit.resumed")
         return sent
+
+    def _of(self, state: State) -> list[Entry]:
+        return [entry for entry in self._outbox.open_entries() if entry.state is state]
 
     def _now(self) -> int:
         return self._clock.now_ms() // 1000
-
-    # -- from readings to intents
-
-    def _bundle(self) -> None:
-        """Put waiting readings into as few transactions as possible."""
-        waiting = self._readings.waiting_epochs()
-        if not waiting or self._room() == 0:
-            return
-        household = self._nodes.household()
-        if not household.active:
-            raise NotYet("it is not enrolled, or suspended; ask the registration office")
-        for epoch in waiting:
-            if epoch > household.epoch:
-                raise NotYet(
-                    f"readings of epoch {epoch} wait until the registration office confirms the meter (it has epoch"
-                    f" {household.epoch})"
-                )
-            while self._room() > 0 and (batch := self._next_batch(epoch)):
-                self._bundle_batch(household, batch)
-
-    def _next_batch(self, epoch: int) -> list[tuple[int, SignedReading]]:
-        """The oldest waiting readings; one that was refused in company goes alone, so that it takes no other down."""
-        batch = self._readings.sealed(epoch, READINGS_AT_ONCE)
-        tried = [index for index, (row, _) in enumerate(batch) if self._readings.refusals(row)]
-        return batch[: max(1, tried[0])] if tried else batch
-
-    def _room(self) -> int:
-        return MOST_IN_FLIGHT - len(self._outbox.open_entries())
-
-    def _bundle_batch(self, household: HouseholdState, batch: list[tuple[int, SignedReading]]) -> None:
-        held = (household.epoch, household.sequence)
-        covered = [row for row, signed in batch if (signed.reading.epoch, signed.reading.sequence) <= held]
-        if covered:
-            self._readings.set_state(covered, ReadingState.COVERED, "the contract already holds a later reading")
-            self._events.warning("reading.covered", count=len(covered), held_sequence=household.sequence)
-            return
-        bad = [row for row, signed in batch if not self._sound(signed)]
-        if bad:
-            self._readings.set_state(bad, ReadingState.REFUSED, "the stored reading does not match its signature")
-            self._events.error(
-                "reading.tampered",
-                rows=bad,
-                advice="the journal was changed from outside or the card is failing: keep a copy, replace the card",
-            )
-            return
-        first, last = batch[0][1].reading, batch[-1][1].reading
-        intent = Intent(
-            key=f"report:{first.epoch}:{first.sequence}-{last.sequence}:{self._readings.refusals(batch[0][0])}",
-            kind=Kind.REPORT,
-            to=self._contract,
-            data=self._codec.report([signed.reading.packed() for _, signed in batch]),
-            gas=report_gas(len(batch)),
-        )
-        self._outbox.queue(intent, self._now(), [row for row, _ in batch])
-
-    def _sound(self, signed: SignedReading) -> bool:
-        try:
-            return self._signer.made_by(signed) == self._signer.address
-        except BadReading:
-            return False
-
-    # -- from intents to the mempool
-
-    def _send(self) -> bool:
-        sent = False
-        for entry in self._outbox.open_entries():
-            if entry.state is State.QUEUED:
-                sent |= self._sign_and_send(entry)
-            elif entry.state is State.SIGNED:
-                sent |= self._send_again(entry)
-        return sent
 
     def _sign_and_send(self, entry: Entry) -> bool:
         step = next_step(entry, None, self._now(), self._rules)
@@ -299,14 +228,19 @@ class Submit:
             return False
         fee = offer(self._nodes.fee_quote(), self._fees.most)
         self._check_funds(entry, fee)
+        return self._broadcast(entry, self._sign(entry, nonce, fee))
+
+    def _sign(self, entry: Entry, nonce: int, fee: Fee) -> Attempt:
         tx_hash, raw = self._signer.sign_transaction(nonce, entry.to, entry.data, entry.gas, fee)
         attempt = Attempt(tx_hash, raw, fee, signed_at=self._now())
         self._outbox.sign(entry.id, nonce, attempt)
-        return self._broadcast(entry, attempt)
+        return attempt
 
     def _next_nonce(self) -> int | None:
         """The nonce for the next signature, or None after halting."""
-        ours, theirs = self._outbox.next_nonce(), self._nodes.pending_nonce()
+        theirs = self._nodes.pending_nonce()
+        self._outbox.adopt_nonce(theirs)
+        ours = self._outbox.next_nonce()
         if theirs > ours:
             why = (
                 f"the account's next nonce is {theirs}, but this agent has used only those below {ours}:"
@@ -325,12 +259,30 @@ class Submit:
         """Use nonce 0 up with something that may safely happen twice: one kind of node executes it twice."""
         opening = Intent(key="opening", kind=Kind.OPENING, to=self._signer.address, data=b"", gas=TRANSFER_GAS)
         if self._outbox.queue(opening, self._now()):
-            for entry in self._outbox.open_entries():
+            for entry in self._of(State.QUEUED):
                 if entry.kind is Kind.OPENING:
                     self._sign_and_send(entry)
 
+    def _fill(self) -> None:
+        """A nonce that an older life of this journal used, and that no node knows any more, holds up all others."""
+        waiting = [entry.nonce for entry in self._outbox.open_entries() if entry.nonce is not None]
+        if not any(self._outbox.left_out(nonce - 1) for nonce in waiting):
+            return
+        hole = self._nodes.pending_nonce()
+        if hole > max(waiting) or not self._outbox.left_out(hole):
+            return
+        filler = Intent(f"filler:{hole}", Kind.FILLER, self._signer.address, b"", TRANSFER_GAS)
+        fee = offer(self._nodes.fee_quote(), self._fees.most)
+        with self._journal.transaction():
+            self._outbox.queue(filler, self._now())
+            entry = next(entry for entry in self._of(State.QUEUED) if entry.key == filler.key)
+            attempt = self._sign(entry, hole, fee)
+        self._broadcast(entry, attempt)
+
     def _rehearsed(self, entry: Entry) -> bool:
         """Whether the contract would take it; with others in flight it cannot be asked, since it builds on them."""
+        if entry.kind is not Kind.REPORT:
+            return True
         if any(other.state.in_flight for other in self._outbox.open_entries()):
             return True
         try:
@@ -338,9 +290,6 @@ class Submit:
         except Rejected as rejected:
             self._refuse(entry, str(rejected))
             return False
-        if self._waiting:
-            self._waiting = ""
-            self._events.info("submit.resumed")
         return True
 
     def _refuse(self, entry: Entry, why: str) -> None:
@@ -364,17 +313,20 @@ class Submit:
                 f" send funds to {self._signer.address}"
             )
 
-    def _send_again(self, entry: Entry) -> bool:
+    def _send_signed(self) -> bool:
         """Signed before a crash or while no node could be reached: look first, then send the same bytes."""
-        sighting = self._nodes.sight(entry)
-        step = next_step(entry, sighting, self._now(), self._rules)
-        if isinstance(step, Move):
-            self._outbox.move(entry.id, step.to, self._now(), step.inclusion, step.why)
-        elif isinstance(step, Broadcast):
-            return self._broadcast(entry, step.attempt)
-        elif sighting.pooled:
-            self._outbox.sent(entry.id, entry.attempts[-1].tx_hash, self._now(), accepted=True)
-        return False
+        sent = False
+        for entry in self._of(State.SIGNED):
+            sighting = self._nodes.sight(entry)
+            step = next_step(entry, sighting, self._now(), self._rules)
+            if isinstance(step, Move):
+                self._outbox.move(entry.id, step.to, self._now(), step.inclusion, step.why)
+            elif isinstance(step, Broadcast):
+                sent |= self._broadcast(entry, step.attempt)
+            elif sighting.pooled or isinstance(step, Suspect | Halt):
+                # It is out, or another transaction has its nonce: either way the confirm stage follows it.
+                self._outbox.sent(entry.id, entry.attempts[-1].tx_hash, self._now(), accepted=True)
+        return sent
 
     def _broadcast(self, entry: Entry, attempt: Attempt) -> bool:
         accepted = self._nodes.broadcast(attempt.raw)
@@ -387,10 +339,3 @@ class Submit:
         if why != self._waiting:
             self._waiting = why
             self._events.warning("submit.waiting", problem=why, advice="nothing is lost: readings wait in the journal")
-
-
-def release(readings: Readings, rows: Sequence[int], why: str) -> None:
-    """Take readings out of a transaction that the contract refused; one that is refused again and again is refused."""
-    again = [row for row in rows if readings.refusals(row) + 1 < _MOST_REFUSALS]
-    readings.set_state(again, ReadingState.SEALED, why)
-    readings.set_state([row for row in rows if row not in again], ReadingState.REFUSED, why)

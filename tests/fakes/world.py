@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from agent.domain.errors import MeterMisconfigured, MeterSilent
 from agent.domain.fees import Fee
 from agent.domain.readings import Reading, SignedReading
-from agent.stages.poll import Measured
+from agent.domain.samples import Measured
 
 # 2026-11-22T00:00:00Z: a whole quarter hour, and after the clock's build date.
 MIDNIGHT_S = 1_795_305_600
