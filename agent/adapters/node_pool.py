@@ -86,11 +86,12 @@ class NodePool:
         self._refreshing = threading.Lock()
         self._refreshed_at: float | None = None
         self._glances: dict[str, _Glance] = {}
+        self._agreed: Parameters | None = None
 
     # What the submit and confirm stages ask.
 
     def pending_nonce(self) -> int:
-        """The account's next nonce, counting what waits in the mempools (the highest that a usable node says).
+        """The account's next nonce, counting what waits in the mempools: the highest that a second node comes near.
 
         Asked before anything is signed, so each node's chain id is looked at again.
 
@@ -102,7 +103,7 @@ class NodePool:
             node.confirm_chain()
             return node.nonce(self._account, pending=True)
 
-        return max(self._answers(ask))
+        return node_votes.pending_nonce(self._answers(ask))
 
     def fee_quote(self) -> FeeQuote:
         """What gas costs now.
@@ -229,7 +230,8 @@ class NodePool:
         def ask(node: FullNode) -> Parameters:
             return self._market.read_parameters(node.eth_call(set_by_agent), node.eth_call(paused))
 
-        return node_votes.parameters(self._answers(ask))
+        self._agreed = node_votes.parameters(self._answers(ask), self._agreed)
+        return self._agreed
 
     def head(self) -> Head:
         """The highest newest block of a usable node, asked now.

@@ -14,7 +14,7 @@ from itertools import pairwise
 from agent.domain.errors import NotYet, Rejected
 from agent.domain.fees import FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters
-from agent.domain.outbox import Entry, Inclusion, Sighting
+from agent.domain.outbox import MOST_IN_FLIGHT, Entry, Inclusion, Sighting
 
 # A node one block late is in order: blocks need a moment to travel. Ten is a node that lost its peers or still syncs.
 _BEHIND_BLOCKS = 10
@@ -103,9 +103,27 @@ def _reported(state: HouseholdState) -> tuple[int, int, int]:
     return state.epoch, state.sequence, state.taken_at
 
 
-def parameters(told: Sequence[Parameters]) -> Parameters:
-    """The parameters that most nodes tell; on a tie the first, which is the own area's."""
-    return Counter(told).most_common(1)[0][0]
+def parameters(told: Sequence[Parameters], last: Parameters | None) -> Parameters:
+    """The parameters that most nodes tell; on a tie those of before, else the first, which are the own area's.
+
+    Args:
+        told: the own area's node first.
+        last: what the nodes agreed on before; None if nothing.
+    """
+    votes = Counter(told)
+    most = max(votes.values())
+    return last if last is not None and votes[last] == most else votes.most_common(1)[0][0]
+
+
+def pending_nonce(told: Sequence[int]) -> int:
+    """The highest that a second node comes near; where no two are near each other, the lowest.
+
+    The highest, since a transaction may wait in one node's mempool only. Near, since a nonce far above is a lie that
+    would open a hole which nothing ever fills, while one too low is found out: its transaction is refused.
+    """
+    falling = sorted(told, reverse=True)
+    pairs = pairwise(falling)
+    return next((higher for higher, lower in pairs if higher - lower <= MOST_IN_FLIGHT), falling[-1])
 
 
 def fee_quote(told: Sequence[FeeQuote]) -> FeeQuote:

@@ -88,8 +88,26 @@ def test_a_household_is_what_most_say_and_else_the_one_with_less() -> None:
 
 def test_parameters_are_what_most_say_and_else_the_own_areas() -> None:
     one, other = Parameters(900, 1, 1, 1, False), Parameters(60, 1, 1, 1, False)
-    assert node_votes.parameters([one, other]) == one
-    assert node_votes.parameters([one, other, other]) == other
+    assert node_votes.parameters([one, other], None) == one
+    assert node_votes.parameters([one, other, other], one) == other
+
+
+def test_parameters_stay_while_the_nodes_are_split() -> None:
+    one, other, third = (Parameters(period, 1, 1, 1, False) for period in (900, 60, 1))
+    assert node_votes.parameters([one, other], other) == other
+    assert node_votes.parameters([one, other], third) == one
+
+
+def test_the_pending_nonce_is_the_highest_that_is_plausible() -> None:
+    assert node_votes.pending_nonce([7]) == 7
+    assert node_votes.pending_nonce([7, 9]) == 9
+    assert node_votes.pending_nonce([7, 10**9]) == 7
+    assert node_votes.pending_nonce([10**9, 7, 8]) == 8
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=4), st.integers(0, 1 << 64))
+def test_no_single_node_lifts_the_nonce_beyond_what_can_be_in_flight(told: list[int], lie: int) -> None:
+    assert node_votes.pending_nonce([*told, lie]) <= max(told) + 16
 
 
 def test_one_node_cannot_raise_the_fee() -> None:
