@@ -10,8 +10,8 @@ DOMAIN_NAME = "EnergyMarket"
 DOMAIN_VERSION = "1"
 DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
-# The one place that names the struct. A reading is one word wherever it goes: signed, sent, logged, stored; six fields in
-# a word each would cost the contract 105 gas more. The household is not in it, since it is the signer.
+# The one place that names the struct. It holds the packed word (agent/domain/readings.py) and not its fields, and no
+# household, since the signer is the household: both save calldata and hashing where an area carries many readings.
 READING_TYPE = "Reading(uint256 reading)"
 
 _WORD_BYTES = 32
@@ -31,9 +31,9 @@ class SigningDomain:
 
 
 def abi_encoded(reading: Reading) -> bytes:
-    """The struct's one field as EIP-712 hashes it: the packed reading, 32 bytes, type hash left out.
+    """The struct's one field as EIP-712 hashes it: a big-endian 32-byte word; the type hash is left out.
 
     Raises:
-        BadReading: a field of the reading does not fit its width.
+        BadReading: a field does not fit its width.
     """
     return reading.packed().to_bytes(_WORD_BYTES, "big")
