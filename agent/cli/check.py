@@ -12,8 +12,7 @@ from agent.cli.inspections import as_facts, points
 from agent.cli.ports import Inspection
 from agent.configuration import Configuration, load
 from agent.domain.errors import AgentError
-from agent.domain.samples import MeterRole
-from agent.stages.poll import Measured
+from agent.domain.samples import Measured, MeterRole
 
 
 class _Quiet:

@@ -13,8 +13,7 @@ from agent.cli.table import NOTHING, kwh
 from agent.domain.errors import AgentError, KeystoreInvalid, MeterSilent
 from agent.domain.fees import FeeQuote
 from agent.domain.market import HouseholdState
-from agent.domain.samples import MeterRole
-from agent.stages.poll import Measured
+from agent.domain.samples import Measured, MeterRole
 
 _FOREIGN = stat.S_IRWXG | stat.S_IRWXO
 # A broker on a slow line answers in seconds; longer than this nobody waits before a screen.

@@ -15,9 +15,8 @@ from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import State
 from agent.domain.readings import Flags, ReadingState
 from agent.domain.registers import RegisterState
-from agent.domain.samples import MeterRole
+from agent.domain.samples import Measured, MeterRole
 from agent.domain.telemetry import JournalEvent
-from agent.stages.poll import Measured
 
 
 class Point(Protocol):

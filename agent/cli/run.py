@@ -22,6 +22,7 @@ def command(asked: argparse.Namespace) -> int:
     close_process()
     configuration = load(asked.config, os.environ)
     # Here, so that a bad configuration is told in a tenth of a second, without any of the daemon's libraries.
+    from agent.compose.commands import errors_of_ours  # noqa: PLC0415
     from agent.compose.daemon import build  # noqa: PLC0415
     from agent.daemon import EXIT_RELOAD  # noqa: PLC0415
 
@@ -33,7 +34,10 @@ def command(asked: argparse.Namespace) -> int:
         return None
 
     try:
-        daemon = build(configuration, logger=logger(configuration.log), environ=os.environ, may_reload=wrong_with_new)
+        with errors_of_ours():
+            daemon = build(
+                configuration, logger=logger(configuration.log), environ=os.environ, may_reload=wrong_with_new
+            )
     except MeterMisconfigured as error:
         raise ConfigurationInvalid([f"meters: {error}"]) from error
     code = daemon.run()

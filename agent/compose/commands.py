@@ -12,7 +12,7 @@ from agent.domain.lines import Line
 from agent.domain.samples import MeterRole
 from drivers.catalogue import Catalogue
 
-__all__ = ["kernel_synchronised", "meter_views", "scan_line"]
+__all__ = ["errors_of_ours", "kernel_synchronised", "meter_views", "scan_line"]
 
 
 def meter_views(configuration: Configuration) -> dict[MeterRole, MeterView]:

@@ -138,6 +138,21 @@ def test_before_the_first_start_there_is_no_journal(rig: Rig) -> None:
     assert "has the agent been started once?" in done.stderr
 
 
+def test_an_unknown_meter_model_ends_the_start_with_78(rig: Rig, tmp_path: Path) -> None:
+    wrong = tmp_path / "agent.toml"
+    text = rig.configuration.read_text().replace('"eastron_sdm120"', '"eastron_sdm12"')
+    wrong.write_text(text.replace(f'directory = "{rig.state}"', f'directory = "{tmp_path}/state"'))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "run", "--config", str(wrong)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 78
+    assert "there is no meter profile 'eastron_sdm12'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("flags", [Flags.NONE, Flags.LATE | Flags.PRODUCTION_HELD])
 def test_the_contract_hashes_a_reading_as_we_do(rig: Rig, flags: Flags) -> None:
     reading = Reading(rig.household, 1, 7, 1_782_104_400, 1_236_030, 2_345_946, flags)
