@@ -198,6 +198,7 @@ class FullNode:
         self._pin = pin
         self._monotonic = monotonic
         self._identified_at: float | None = None
+        self._closed = False
 
     def call(self, method: str, params: list[object]) -> object:
         """Any request, for those who check the answer themselves (proofs).
@@ -206,6 +207,9 @@ class FullNode:
             RpcRefused: the node answered with an error.
             NodeUnavailable: it gave no usable answer; its identity is checked again before it is used.
         """
+        if self._closed:
+            # A question of several requests ends with the one under way, so that the process can stop in time.
+            raise NodeUnavailable("it is not asked any more: the agent stops")
         try:
             return self._rpc.call(method, params)
         except RpcRefused:
@@ -357,5 +361,6 @@ class FullNode:
         return self.knows(tx_hash)
 
     def close(self) -> None:
-        """Give up the connections."""
+        """Give up the connections; nothing is asked from now on."""
+        self._closed = True
         self._rpc.close()

@@ -306,6 +306,16 @@ def test_statuses_tell_each_problem_in_words() -> None:
     assert other.problem == "HTTP status 502 in place of an answer"
 
 
+def test_a_closed_pool_ends_a_question_at_the_request_under_way() -> None:
+    house = House(1, deadline_s=0.05)
+    house.rpcs[0].held = threading.Event()
+    with pytest.raises(NodeUnavailable):
+        house.pool.pending_nonce()
+    house.pool.close()
+    house.rpcs[0].held.set()
+    assert sum(house.rpcs[0].asked.values()) == 1
+
+
 def test_the_head_is_the_highest_in_line() -> None:
     house = House(2)
     house.rpcs[0].head = 103
