@@ -23,8 +23,8 @@ def command(asked: argparse.Namespace) -> int:
     configuration = load(asked.config, os.environ)
     # Here, so that a bad configuration is told in a tenth of a second, without any of the daemon's libraries.
     from agent.compose.commands import errors_of_ours  # noqa: PLC0415
-    from agent.compose.daemon import build  # noqa: PLC0415
-    from agent.daemon import EXIT_RELOAD  # noqa: PLC0415
+    from agent.compose.daemon import build  # noqa: PLC0415 - as above
+    from agent.daemon import EXIT_RELOAD  # noqa: PLC0415 - as above
 
     def wrong_with_new() -> str | None:
         try:

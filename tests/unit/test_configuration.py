@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-import itertools
 import re
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
-from agent.configuration import PREFIX, Configuration, load
+from agent.configuration import PREFIX, load
 from agent.configuration.checks import checksummed
 from agent.configuration.line import parse_line
-from agent.configuration.problems import _model
 from agent.domain.errors import ConfigurationInvalid
 from agent.domain.lines import SerialLine, TcpLine
 
@@ -287,64 +282,6 @@ def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
         load(tmp_path / "none.toml", {})
     with pytest.raises(ConfigurationInvalid, match="directory"):
         load(tmp_path, {})
-
-
-# The shipped file.
-
-_COMMENTED = re.compile(r"^#([a-z_]+ = .*)$", re.MULTILINE)
-
-
-def documented() -> dict[str, Any]:
-    return tomllib.loads(_COMMENTED.sub(r"\1", SHIPPED.read_text()))
-
-
-def compare(model: type[BaseModel], full: dict[str, Any], active: dict[str, Any], place: str) -> None:
-    assert set(full) == set(model.model_fields), place
-    for name, field in model.model_fields.items():
-        section = _model(field.annotation)
-        here = f"{place}.{name}"
-        if section is not None:
-            nested = (full[name][0], active[name][0]) if isinstance(full[name], list) else (full[name], active[name])
-            compare(section, *nested, here)
-        elif field.is_required() or field.default is None:
-            assert name not in active, f"{here} has no default, so the shipped line is commented out"
-        else:
-            default = str(field.default) if isinstance(field.default, Path) else field.default
-            assert active[name] == default, here
-
-
-def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    compare(Configuration, documented(), tomllib.loads(SHIPPED.read_text()), "")
-
-
-def test_every_key_of_the_shipped_file_has_a_comment_above_it() -> None:
-    lines = SHIPPED.read_text().splitlines()
-
-    bare = [
-        line
-        for before, line in itertools.pairwise(lines)
-        if re.match(r"#?[a-z_]+ = ", line) and not before.startswith("# ")
-    ]
-
-    assert bare == []
-
-
-def test_the_examples_of_the_shipped_file_are_good_but_for_the_second_node(tmp_path: Path) -> None:
-    found = problems(tmp_path / "x.toml", _COMMENTED.sub(r"\1", SHIPPED.read_text()))
-
-    assert [problem.split(":")[0] for problem in found] == ["chain.nodes"]
-
-
-def test_the_shipped_file_as_it_is_names_what_to_fill_in(tmp_path: Path) -> None:
-    found = problems(tmp_path / "x.toml", SHIPPED.read_text())
-
-    assert [problem.split(":")[0] for problem in found] == [
-        "household.account", "household.area", "household.rated_power_w",
-        "meters.production.profile", "meters.production.line",
-        "meters.consumption.profile", "meters.consumption.line",
-        "chain.id", "chain.genesis", "chain.contract", "chain.code_hash",
-        "chain.nodes[0].area", "chain.nodes[0].url",
-    ]  # fmt: skip
 
 
 # Values.
