@@ -39,6 +39,9 @@ class ServiceManager(Protocol):
     def alive(self) -> None:
         """Every loop makes progress."""
 
+    def reloading(self, monotonic_us: int) -> None:
+        """The process begins anew with a new configuration; ``ready`` follows."""
+
     def stopping(self) -> None:
         """The service ends."""
 
@@ -167,7 +170,11 @@ class Daemon:
         self._ending.begin(EXIT_FAILED, f"{loop} failed")
 
     def _end(self) -> None:
-        self._service.stopping()
+        if self._ending.code == EXIT_RELOAD:
+            # Not "stopping": after that word systemd waits for the process's end, and enforces it.
+            self._service.reloading(round(self._clock.monotonic() * 1e6))
+        else:
+            self._service.stopping()
         reason = self._ending.reason or "failed"
         self._events.info("agent.stopping", reason=reason)
         stopper = threading.Thread(target=self._schedule.stop, kwargs={"wait": True}, daemon=True, name="stop")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 # <sys/timex.h>: the kernel's clock state when nothing disciplines it.
@@ -16,6 +17,12 @@ _TIMEX_BYTES = 256
 # systemd-timesyncd touches this file when it has set the clock in this boot.
 _TIMESYNCD_MARK = Path("/run/systemd/timesync/synchronized")
 
+# The system's own answer, for a process that may not ask the kernel. It takes a child process, so it is asked seldom: a
+# clock that became right is noticed within a minute.
+_TIMEDATECTL = ("/usr/bin/timedatectl", "show", "--property=NTPSynchronized", "--value")
+_ASK_SYSTEM_EVERY_S = 60.0
+_SYSTEM_TIMEOUT_S = 2.0
+
 # 2026-01-01: this program did not exist before, so no clock that says so is right.
 _BUILT_MS = 1_767_225_600_000
 
@@ -23,13 +30,69 @@ _BUILT_MS = 1_767_225_600_000
 _ASK_EVERY_S = 1.0
 
 
-def kernel_synchronised() -> bool:
-    """Whether a time service disciplines the kernel's clock (``adjtimex``), or has set it in this boot."""
-    if _TIMESYNCD_MARK.exists():
+class SystemAnswer:
+    """What ``timedatectl`` says about time synchronisation, asked once a minute at most.
+
+    Args:
+        monotonic: seconds that never step.
+        command: what is run; it prints "yes" or "no".
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, command: Sequence[str] = _TIMEDATECTL) -> None:
+        self._monotonic = monotonic
+        self._command = command
+        self._asked_at = float("-inf")
+        self._answer = False
+
+    def synchronised(self) -> bool:
+        """Whether the system's clock is synchronised; False where nobody can say."""
+        now = self._monotonic()
+        if now - self._asked_at >= _ASK_SYSTEM_EVERY_S:
+            self._asked_at = now
+            self._answer = self._ask()
+        return self._answer
+
+    def _ask(self) -> bool:
+        try:
+            done = subprocess.run(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_SYSTEM_TIMEOUT_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return done.stdout.strip() == "yes"
+
+
+_SYSTEM = SystemAnswer()
+
+
+def kernel_synchronised(
+    mark: Path = _TIMESYNCD_MARK,
+    adjtimex: Callable[[], int] | None = None,
+    system: Callable[[], bool] = _SYSTEM.synchronised,
+) -> bool:
+    """Whether a time service disciplines the kernel's clock, or has set it in this boot.
+
+    Args:
+        mark: the file that systemd-timesyncd touches.
+        adjtimex: asks the kernel (adjtimex(2)); below 0 if it refuses.
+        system: asks the system where the kernel refuses: a service with ``ProtectClock=`` may not even look, and
+            chrony leaves no mark.
+    """
+    if mark.exists():
         return True
+    state = (adjtimex or _adjtimex)()
+    return system() if state < 0 else state < _TIME_ERROR
+
+
+def _adjtimex() -> int:
     # modes = 0, the first field, asks without changing anything.
     state: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    return 0 <= state < _TIME_ERROR
+    return state
 
 
 class SystemClock:

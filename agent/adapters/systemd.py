@@ -6,6 +6,10 @@ import os
 import socket
 from collections.abc import Mapping
 
+# Between "reloading" and "ready" lie the last turns and a whole start, which no loop accompanies with signs of life.
+# The unit's own times for a start still hold meanwhile.
+_BEGINNING_ANEW_S = 240
+
 
 class Systemd:
     """The service manager; silent where there is none.
@@ -28,7 +32,9 @@ class Systemd:
 
     def ready(self, status: str) -> None:
         """The service runs."""
-        self._send(f"READY=1\nSTATUS={status}")
+        # A watchdog's time that `reloading` stretched is set back.
+        watchdog = f"\nWATCHDOG=1\nWATCHDOG_USEC={round(self._watchdog_s * 1e6)}" if self._watchdog_s else ""
+        self._send(f"READY=1\nSTATUS={status}{watchdog}")
 
     def alive(self) -> None:
         """Every loop has made progress."""
@@ -39,8 +45,13 @@ class Systemd:
         self._send(f"STATUS={status}")
 
     def reloading(self, monotonic_us: int) -> None:
-        """The configuration is read again; ``ready`` follows."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_us}")
+        """The process begins anew with a new configuration; ``ready`` follows.
+
+        Args:
+            monotonic_us: microseconds of the monotonic clock, by which newer systemd orders messages.
+        """
+        watchdog = f"\nWATCHDOG=1\nWATCHDOG_USEC={_BEGINNING_ANEW_S * 1_000_000}" if self._watchdog_s else ""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_us}{watchdog}")
 
     def stopping(self) -> None:
         """The service is on its way out."""
