@@ -1,0 +1,90 @@
+"""Commands that look into a journal, and the one that changes it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.adapters.journal import open_journal
+from agent.adapters.outbox_rows import OutboxRows
+
+pytestmark = pytest.mark.integration
+
+ACCOUNT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
+HASH = "0x" + "ab" * 32
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "agent.toml"
+    path.write_text(f"""
+[household]
+account = "{ACCOUNT}"
+area = "north"
+rated_power_w = 15000
+[meters.production]
+profile = "eastron_sdm120"
+line = "tcp://127.0.0.1:1"
+[meters.consumption]
+profile = "eastron_sdm120"
+line = "tcp://127.0.0.1:2"
+[chain]
+id = 31337
+genesis = "{HASH}"
+contract = "{ACCOUNT}"
+code_hash = "{HASH}"
+unproven = true
+[[chain.nodes]]
+url = "http://127.0.0.1:1"
+area = "north"
+[journal]
+directory = "{tmp_path}/state"
+""")
+    (tmp_path / "state").mkdir(mode=0o700)
+    journal, _ = open_journal(tmp_path / "state")
+    OutboxRows(journal).halt("nonce 5 was used by a stranger")
+    journal.close()
+    return path
+
+
+def run(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "agent", "--config", str(file), *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+
+
+def test_a_halt_is_shown_and_ended_only_when_asked(file: Path) -> None:
+    shown = run(file, "status")
+    unasked = run(file, "keys", "resume")
+    still = json.loads(run(file, "status", "--json").stdout)
+    resumed = run(file, "keys", "resume", "--yes")
+    after = json.loads(run(file, "status", "--json").stdout)
+    again = run(file, "keys", "resume")
+
+    assert shown.returncode == 0, shown.stderr
+    assert "SUBMISSION IS HALTED: nonce 5 was used by a stranger" in shown.stdout
+    assert "unproven" in shown.stdout
+    assert (unasked.returncode, still["halted"]) == (1, "nonce 5 was used by a stranger")
+    assert (resumed.returncode, after["halted"]) == (0, None)
+    assert after["unproven"] is True
+    assert again.stdout == "Submission is not halted.\n"
+
+
+def test_an_empty_journal_has_no_readings(file: Path) -> None:
+    assert "no reading yet" in run(file, "readings").stdout
+    assert json.loads(run(file, "readings", "--json").stdout) == {"unproven": True, "readings": []}
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(file: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m agent --config {file} status | true"],
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
