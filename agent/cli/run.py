@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import MutableMapping
@@ -19,6 +20,9 @@ from agent.privacy import close_process
 
 def command(asked: argparse.Namespace) -> int:
     """Run until told to stop; begin anew when told to reload."""
+    # A reload that comes before the daemon listens asks for what is done anyway; by default it would kill us. This
+    # also outlasts the exec below.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     close_process()
     configuration = load(asked.config, os.environ)
     # Here, so that a bad configuration is told in a tenth of a second, without any of the daemon's libraries.

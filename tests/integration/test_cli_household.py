@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 from eth_utils.crypto import keccak
 
 from agent.adapters.keystore import keystore_address, reading_digest, recover_text
@@ -166,3 +170,44 @@ def test_the_contract_hashes_a_reading_as_we_do(rig: Rig, flags: Flags) -> None:
 
 def test_the_keystore_is_the_households(rig: Rig) -> None:
     assert keystore_address(rig.scene.directory / "household-key.json") == rig.household
+
+
+def test_a_running_agent_shows_its_key_nowhere_and_reloads_in_place(rig: Rig, tmp_path: Path) -> None:
+    file, log = tmp_path / "agent.toml", tmp_path / "agent.log"
+    file.write_text(
+        rig.configuration.read_text().replace(f'directory = "{rig.state}"', f'directory = "{tmp_path}/state"')
+    )
+    with log.open("wb") as output:
+        agent = subprocess.Popen(
+            [sys.executable, "-m", "agent", "--config", str(file), "run"],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    try:
+        told(log, "transaction.sent", 1)
+        seen = b"".join(Path(f"/proc/{agent.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+        agent.send_signal(signal.SIGHUP)
+        told(log, "agent.started", 2)
+        assert agent.poll() is None
+        for arguments in (["status", "--json"], ["readings", "--json"], ["check"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "agent", "--config", str(file), *arguments],
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S, check=False,
+            )  # fmt: skip
+            seen += done.stdout + done.stderr
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        code = agent.wait(PATIENCE_S)
+    seen += b"".join(each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
+    passphrase = (rig.scene.directory / "household-passphrase").read_text().strip()
+    key = bytes(Account.decrypt((rig.scene.directory / "household-key.json").read_text(), passphrase))
+
+    forms = [key, key.hex().encode(), key.hex().upper().encode(), base64.b64encode(key), passphrase.encode()]
+    assert [form for form in forms if form in seen] == []
+    assert code == 0
+
+
+def told(log: Path, event: str, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while log.read_text().count(f'"event": "{event}"') < count:
+        assert time.monotonic() < deadline, f"{event} was not told {count} times:\n{log.read_text()[-3000:]}"
+        time.sleep(0.1)
