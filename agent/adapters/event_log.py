@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from agent.domain.errors import JournalBusy
-from agent.stages.ports import Clock
 
 # The same event about the same thing is said once in this many seconds; what came between is counted.
 _EVERY_S = 60.0
@@ -29,6 +28,16 @@ class Logger(Protocol):
 
     def error(self, event: str, **facts: object) -> object:
         """A fault that a person must end."""
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now_ms(self) -> int:
+        """UTC epoch milliseconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never step."""
 
 
 class Rows(Protocol):

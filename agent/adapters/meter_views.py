@@ -10,7 +10,7 @@ from agent.adapters.line_settings import line_of, line_settings
 from agent.adapters.meters import DriverMeter
 from agent.domain.errors import MeterMisconfigured, MeterSilent
 from agent.domain.lines import Line
-from agent.stages.poll import Measured
+from agent.domain.samples import Measured
 from drivers.catalogue import Catalogue
 from drivers.errors import MeterError, RetryableError
 from drivers.meter import Inspection, Meter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from agent.domain.errors import MeterMisconfigured, MeterSilent
-from agent.stages.poll import Measured
+from agent.domain.samples import Measured
 from drivers.errors import MeterError, RetryableError
 from drivers.meter import Meter
 

@@ -26,6 +26,28 @@ class Quality(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What one meter stated in one cycle; None is unknown, never 0.
+
+    Attributes:
+        raw_wh: counter as the meter states it, Wh.
+        power_w: active power in the counted direction, W.
+        serial: serial number, if this meter states one in its cycle.
+        raw: the counter's words as they came over the wire.
+        resolution_wh: the counter's step at this value, Wh.
+    """
+
+    raw_wh: int | None
+    power_w: int | None
+    voltage_v: float | None
+    current_a: float | None
+    frequency_hz: float | None
+    serial: str | None
+    raw: bytes
+    resolution_wh: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One read of one meter.
 

@@ -8,39 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from agent.domain.errors import MeterMisconfigured, MeterSilent
 from agent.domain.intervals import Register
 from agent.domain.registers import Discontinuity, Observation, RegisterRules, RegisterState, Verdict, observe, set_back
-from agent.domain.samples import MINUTE_S, MeterRole, MinuteRow, MinuteSum, Quality, Sample
+from agent.domain.samples import MINUTE_S, Measured, MeterRole, MinuteRow, MinuteSum, Quality, Sample
 from agent.stages.ports import Clock, Events
 
 # Two days of minutes wait in memory while the disk takes none; what is beyond is counted and dropped, oldest first.
 _MOST_MINUTES = 2 * 24 * 60
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one meter stated in one cycle; None is unknown, never 0.
-
-    Attributes:
-        raw_wh: counter as the meter states it, Wh.
-        power_w: active power in the counted direction, W.
-        serial: serial number, if this meter states one in its cycle.
-        raw: the counter's words as they came over the wire.
-        resolution_wh: the counter's step at this value, Wh.
-    """
-
-    raw_wh: int | None
-    power_w: int | None
-    voltage_v: float | None
-    current_a: float | None
-    frequency_hz: float | None
-    serial: str | None
-    raw: bytes
-    resolution_wh: int = 1
 
 
 class Meter(Protocol):

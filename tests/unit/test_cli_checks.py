@@ -13,8 +13,7 @@ from agent.cli.inspections import points, settings
 from agent.domain.errors import BrokerUnavailable, KeystoreInvalid, MeterMisconfigured, MeterSilent, NodeUnavailable
 from agent.domain.fees import FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters
-from agent.domain.samples import MeterRole
-from agent.stages.poll import Measured
+from agent.domain.samples import Measured, MeterRole
 
 ACCOUNT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
 MEASURED = Measured(1_236_030, 2629, None, None, None, "21", b"\x44\x9a\x80\xf6")

@@ -17,10 +17,9 @@ from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import State
 from agent.domain.readings import Flags, ReadingState
 from agent.domain.registers import Discontinuity, RegisterState, Suspicion
-from agent.domain.samples import MeterRole
+from agent.domain.samples import Measured, MeterRole
 from agent.domain.telemetry import JournalEvent
 from agent.operator import enrolment
-from agent.stages.poll import Measured
 
 ACCOUNT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
 HASH = "0x" + "ab" * 32

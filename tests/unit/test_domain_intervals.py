@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.domain.intervals import Close, Register, grace_ms, last_boundary, late_after_ms
+from agent.domain.intervals import Close, Register, grace_ms, last_boundary, late_after_s
 from agent.domain.readings import Flags
 from tests.fakes.world import MIDNIGHT_S
 
@@ -68,7 +68,7 @@ def test_both_silent_states_nothing_however_long() -> None:
     assert replace(CLOSE, production=register(1, -1), consumption=register(2, -1)).at(MS + 800_000) is None
 
 
-@pytest.mark.parametrize(("after_ms", "flags"), [(9000, Flags.NONE), (9001, Flags.LATE)])
+@pytest.mark.parametrize(("after_ms", "flags"), [(9999, Flags.NONE), (10_000, Flags.LATE)])
 def test_late_is_more_than_a_hundredth_of_the_period(after_ms: int, flags: Flags) -> None:
     closed = replace(CLOSE, production=register(10, after_ms)).at(MS + after_ms)
 
@@ -114,7 +114,7 @@ def test_the_last_boundary_is_the_latest_that_is_not_in_the_future(now: int, per
 
 @given(st.integers(1, 86_400))
 def test_grace_and_lateness_are_parts_of_the_period(period: int) -> None:
-    assert late_after_ms(period) == period * 10
+    assert late_after_s(period) == period // 100
     assert grace_ms(period) == min(30_000, period * 100)
 
 
