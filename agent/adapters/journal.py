@@ -7,15 +7,16 @@ hands out transactions. It is the only importer of ``sqlite3``.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from agent.domain.errors import AgentError, DiskFailed, JournalBusy, JournalDamaged, JournalTooNew
+from agent.domain.errors import DiskFailed, JournalBusy, JournalDamaged, JournalTooNew
 
 FILE_NAME = "journal.sqlite"
 
@@ -25,8 +26,14 @@ _BUSY_MS = 5_000
 _CHECKPOINT_PAGES = 1_000
 
 # Conditions that end by themselves or by an installer's hand while the process goes on, rows waiting in memory.
-_PASSING = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN"})
-_DAMAGE = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+_PASSING = frozenset(
+    f"SQLITE_{code}"
+    for code in (
+        "BUSY", "LOCKED", "PROTOCOL", "FULL", "READONLY", "CANTOPEN", "PERM", "NOMEM", "INTERRUPT",
+    )
+)  # fmt: skip
+_DAMAGE = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"})
+_DISK = frozenset({"SQLITE_IOERR", "SQLITE_NOLFS"})
 
 Row = sqlite3.Row
 
@@ -62,12 +69,15 @@ class Journal:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            if not read_only:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = FULL")
-                self._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            with ExitStack() as undo:
+                undo.callback(self._connection.close)
+                self._connection.row_factory = sqlite3.Row
+                self._connection.execute("PRAGMA foreign_keys = ON")
+                if not read_only:
+                    self._connection.execute("PRAGMA journal_mode = WAL")
+                    self._connection.execute("PRAGMA synchronous = FULL")
+                    self._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+                undo.pop_all()
 
     def close(self) -> None:
         """Close the file; nothing is pending, since every transaction ended."""
@@ -104,7 +114,14 @@ class Journal:
                 )
             for number, (_, script) in enumerate(steps[at:], start=at + 1):
                 # One script, one transaction: a power cut between two statements leaves the old form whole.
-                self._connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+                try:
+                    self._connection.executescript(
+                        f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
+                    )
+                finally:
+                    # Left open, every later commit would be a part of it, and none would ever reach the disk.
+                    if self._in_transaction():
+                        self._connection.execute("ROLLBACK")
         return [name for name, _ in steps[at:]]
 
     @contextmanager
@@ -194,12 +211,11 @@ def open_journal(directory: Path) -> tuple[Journal, Path | None]:
 
 def _sound(path: Path) -> Journal:
     journal = Journal(path)
-    try:
+    with ExitStack() as undo:
+        undo.callback(journal.close)
         journal.check()
         journal.migrate()
-    except AgentError:
-        journal.close()
-        raise
+        undo.pop_all()
     return journal
 
 
@@ -227,6 +243,10 @@ def _mapped(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours, by code and never by text."""
     try:
         yield
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise DiskFailed(f"the disk failed under {path} ({error}); check the card and its file system") from error
+        raise JournalBusy(f"{path} cannot be made now ({error}); its folder must exist and be writable") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorname", "") or ""
         base = "_".join(code.split("_")[:2])
@@ -234,8 +254,6 @@ def _mapped(path: Path) -> Iterator[None]:
             raise JournalBusy(f"{path} cannot be written now ({code}); free space or end what holds it") from error
         if base in _DAMAGE:
             raise JournalDamaged(f"{path} is damaged ({code})") from error
-        if base == "SQLITE_IOERR":
-            raise DiskFailed(
-                f"the disk failed under {path} ({code}); check the card and its file system"
-            ) from error
-        raise
+        if base in _DISK:
+            raise DiskFailed(f"the disk failed under {path} ({code}); check the card and its file system") from error
+        raise  # a mistake of ours: no message helps an installer, and nothing may go on as if it had worked

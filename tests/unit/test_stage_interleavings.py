@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -192,7 +192,11 @@ class Interleavings(RuleBasedStateMachine):
         for _ in range(3):
             self.home.interval()
             self.office()
-        self.home.settle(30)
+        self.home.settle(20)
+        if self.restored and self.home.outbox.halted() is not None:
+            # A transaction of the newer life came to light behind a gap in its nonces: a stranger's looks the same.
+            self.home.outbox.resume()
+        self.home.settle(20)
 
     def judge(self) -> None:
         home, state = self.home, self.chain.top.state
@@ -228,6 +232,12 @@ class Interleavings(RuleBasedStateMachine):
 
 # Enough to pass each kind of trouble many times over, and still a few seconds.
 Interleavings.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    # A failing story is not shortened, since that takes minutes; each of its steps is printed.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
 )
 TestInterleavings = Interleavings.TestCase
