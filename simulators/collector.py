@@ -89,7 +89,8 @@ class Collector:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho ships it untyped
         properties.SessionExpiryInterval = 3600
         host, port = self._address
-        self._client.connect(host, port, clean_start=False, properties=properties)
+        # From loopback, since the broker is there: paho would else bind to every interface first.
+        self._client.connect(host, port, bind_address="127.0.0.1", clean_start=False, properties=properties)
         self._client.loop_start()
         if not self._subscribed.wait(_CONNECT_S):
             raise TimeoutError(f"the broker at {host}:{port} granted no subscription within {_CONNECT_S:g} s")
