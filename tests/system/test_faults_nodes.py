@@ -39,7 +39,16 @@ def _reply_lost(proxy: RpcProxy) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("fault", [_silent, _slow, _html, _other_chain, _reply_lost])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        _silent,
+        pytest.param(_slow, marks=pytest.mark.slow),
+        pytest.param(_html, marks=pytest.mark.slow),
+        pytest.param(_other_chain, marks=pytest.mark.slow),
+        pytest.param(_reply_lost, marks=pytest.mark.slow),
+    ],
+)
 def test_a_bad_first_node_loses_no_interval_and_doubles_none(tmp_path: Path, fault: Callable[[RpcProxy], None]) -> None:
     with ExitStack() as stack:
         rig = stack.enter_context(Rig(Scene(directory=tmp_path / "rig", period_s=PERIOD_S, speed=60.0)))
