@@ -22,13 +22,15 @@ from apscheduler.events import (
 )
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from agent.domain.liveness import Liveness
 
 # A loop that has made no progress for its period and this long on top hangs: the longest single wait of any stage (a
 # silent full node, a journal that another process holds) is well below it.
 _SLACK_S = 30.0
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,29 @@ class Loop:
     wakes: tuple[str, ...] = ()
 
 
+class Aligned(BaseTrigger):  # type: ignore[misc] # the library ships no types
+    """Turns at whole periods of the epoch, so that samples fall on interval boundaries.
+
+    The library's own interval trigger counts on from the last turn: one that was woken early would be off the boundary
+    from then on, and after a clock that jumps from 1970 it would list every second in between.
+
+    Args:
+        every_s: seconds between turns.
+        offset_s: how long after the whole period.
+    """
+
+    def __init__(self, every_s: float, offset_s: float) -> None:
+        # Whole microseconds, as the library's times have them: a fraction lost in rounding would be a turn in the past.
+        self._every = round(every_s * 1e6)
+        self._offset = round(offset_s * 1e6)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """The first turn after both: the name and the arguments are the library's."""
+        after = (max(now, previous_fire_time or now) - _EPOCH) // _MICROSECOND
+        turn = ((after - self._offset) // self._every + 1) * self._every + self._offset
+        return _EPOCH + turn * _MICROSECOND
+
+
 class Schedule:
     """Runs loops until it is stopped.
 
@@ -70,6 +95,7 @@ class Schedule:
         self._liveness = Liveness()
         self._lock = threading.Lock()
         self._again: set[str] = set()
+        self._has_failed = False
         # Its own log lines would repeat ours with a traceback; errors reach us through the listener.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         self._scheduler = BackgroundScheduler(
@@ -111,14 +137,8 @@ class Schedule:
             return self._liveness.stalled(self._monotonic())
 
     @staticmethod
-    def _trigger(loop: Loop) -> IntervalTrigger:
-        # Aligned to whole periods of the epoch, so that samples fall on interval boundaries.
-        now = datetime.now(UTC).timestamp()
-        start = now // loop.every_s * loop.every_s + loop.offset_s
-        if start <= now:
-            start += loop.every_s
-        begin = datetime.fromtimestamp(0, UTC) + timedelta(seconds=start)
-        return IntervalTrigger(seconds=loop.every_s, start_date=begin, timezone=UTC)
+    def _trigger(loop: Loop) -> Aligned:
+        return Aligned(loop.every_s, loop.offset_s)
 
     def _missed_turn(self, event: JobSubmissionEvent) -> None:
         """Its turn came while one was under way: it has another as soon as that ends."""
@@ -131,8 +151,10 @@ class Schedule:
             self._liveness.beat(loop.name, self._monotonic())
             again = loop.name in self._again
             self._again.discard(loop.name)
+            first, self._has_failed = not self._has_failed, self._has_failed or event.exception is not None
         if event.exception is not None:
-            self._failed(loop.name, event.exception)
+            if first:
+                self._failed(loop.name, event.exception)
             return
         for name in (*(loop.wakes if event.retval else ()), *((loop.name,) if again else ())):
             self.wake(name)

@@ -5,16 +5,27 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from agent.domain.errors import JournalBusy
 
-# The same event about the same thing is said once in this many seconds; what came between is counted.
+# The same event about the same thing is said once in this many seconds. What came between is counted, and the last of
+# it is said when the time is over: a meter that was lost, back and lost again must not stay "back" in the log.
 _EVERY_S = 60.0
 # Events wait in memory while the journal takes none.
 _MOST_WAITING = 1_000
 # What tells one subject from another in an event's facts.
 _SUBJECTS = ("meter", "node", "entry", "tx_hash", "interval_end", "row")
+
+
+@dataclass(slots=True)
+class _Said:
+    """When a subject was last said (monotonic seconds), how often since, and the last that was not: time and facts."""
+
+    last: float
+    swallowed: int = 0
+    unsaid: tuple[int, str, str, dict[str, object]] | None = None
 
 
 class Logger(Protocol):
@@ -56,25 +67,23 @@ class EventLog:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: deque[tuple[int, str, str, dict[str, object]]] = deque(maxlen=_MOST_WAITING)
-        self._said: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._said: dict[tuple[str, ...], _Said] = {}
 
     def info(self, event: str, **facts: object) -> None:
         """Something in good order."""
-        if (told := self._admit(event, "info", facts)) is not None:
-            self._logger.info(event, **told)
+        self._hear(event, "info", facts)
 
     def warning(self, event: str, **facts: object) -> None:
         """A fault that the agent itself will try to end."""
-        if (told := self._admit(event, "warning", facts)) is not None:
-            self._logger.warning(event, **told)
+        self._hear(event, "warning", facts)
 
     def error(self, event: str, **facts: object) -> None:
         """A fault that a person must end."""
-        if (told := self._admit(event, "error", facts)) is not None:
-            self._logger.error(event, **told)
+        self._hear(event, "error", facts)
 
     def flush(self) -> bool:
-        """Move what waits into the journal; returns whether there was anything."""
+        """Move what waits into the journal, and say what was held back; returns whether there was anything."""
+        self._catch_up()
         moved = False
         while True:
             with self._lock:
@@ -90,22 +99,35 @@ class EventLog:
                 if self._waiting and self._waiting[0] is event:
                     self._waiting.popleft()
 
-    def _admit(self, event: str, level: str, facts: Mapping[str, object]) -> dict[str, object] | None:
-        """The facts to tell, or None if it was said only just now."""
+    def _hear(self, event: str, level: str, facts: Mapping[str, object]) -> None:
         subject = (event, level, *(str(facts[name]) for name in _SUBJECTS if name in facts))
-        now = self._clock.monotonic()
+        now, at = self._clock.monotonic(), self._clock.now_ms() // 1000
         with self._lock:
-            last, swallowed = self._said.get(subject, (float("-inf"), 0))
-            if now - last < _EVERY_S:
-                self._said[subject] = (last, swallowed + 1)
-                return None
-            self._forget(now, keep=subject)
-            self._said[subject] = (now, 0)
-            told = dict(facts) | ({"repeated": swallowed} if swallowed else {})
-            self._waiting.append((self._clock.now_ms() // 1000, event, level, told))
-        return told
+            said = self._said.get(subject)
+            if said is not None and now - said.last < _EVERY_S:
+                said.swallowed += 1
+                said.unsaid = (at, event, level, dict(facts))
+                return
+            self._said[subject] = _Said(now)  # this one speaks for what was held back, too
+        self._catch_up()
+        self._say(at, event, level, dict(facts) | ({"repeated": said.swallowed} if said and said.swallowed else {}))
 
-    def _forget(self, now: float, keep: tuple[str, ...]) -> None:
-        """Drop subjects that have been quiet, so that the memory of them stays bounded."""
-        for subject in [key for key, (last, _) in self._said.items() if now - last >= _EVERY_S and key != keep]:
-            del self._said[subject]
+    def _catch_up(self) -> None:
+        """Say the last of what was held back, in its order; forget subjects that have been quiet."""
+        now = self._clock.monotonic()
+        late: list[tuple[int, str, str, dict[str, object]]] = []
+        with self._lock:
+            for subject, said in [(key, one) for key, one in self._said.items() if now - one.last >= _EVERY_S]:
+                del self._said[subject]
+                if said.unsaid is not None:
+                    at, event, level, facts = said.unsaid
+                    late.append((at, event, level, facts | {"repeated": said.swallowed}))
+                    self._said[subject] = _Said(now)
+        for one in sorted(late, key=lambda one: one[0]):
+            self._say(*one)
+
+    def _say(self, at: int, event: str, level: str, facts: dict[str, object]) -> None:
+        with self._lock:
+            self._waiting.append((at, event, level, facts))
+        tell = {"info": self._logger.info, "warning": self._logger.warning, "error": self._logger.error}[level]
+        tell(event, **facts)

@@ -78,6 +78,9 @@ class FakeMeter:
     modulus: int | None = None
     serial: str | None = "A1"
     fault: str = ""
+    blip: str = ""
+    """a fault of one read"""
+    good_reads: int = 0
 
     def pass_time(self, seconds: float) -> None:
         self.wh += self.power_w * seconds / 3600
@@ -92,11 +95,13 @@ class FakeMeter:
         if self.fault == "misconfigured":
             raise MeterMisconfigured("application is 0; set it to 7")
         raw: int | None = self.raw()
-        if self.fault == "unknown":
+        wrong, self.blip = self.fault or self.blip, ""
+        self.good_reads = 0 if wrong else self.good_reads + 1
+        if wrong == "unknown":
             raw = None
-        elif self.fault == "zero":
+        elif wrong == "zero":
             raw = 0
-        elif self.fault == "spike":
+        elif wrong == "spike":
             raw = self.raw() * 1000 + 1_000_000
         return Measured(raw, round(self.power_w), 230.0, 4.0, 50.0, self.serial, b"\x01\x02")
 
