@@ -96,11 +96,13 @@ class Schedule:
         self._lock = threading.Lock()
         self._again: set[str] = set()
         self._has_failed = False
+        self._stopping = False
         # Its own log lines would repeat ours with a traceback; errors reach us through the listener.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+        self._threads = ThreadPoolExecutor(max_workers=len(loops))
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(max_workers=len(loops))},
+            executors={"default": self._threads},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.add_listener(self._ended, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
@@ -119,8 +121,14 @@ class Schedule:
 
     def stop(self, *, wait: bool) -> None:
         """End; with ``wait`` the turns under way are waited for."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=wait)
+        with self._lock:
+            self._stopping = True
+        if not self._scheduler.running:
+            return
+        # Told to wait, the library waits under its lock, which a turn that ends and wakes another needs: a deadlock.
+        self._scheduler.shutdown(wait=False)
+        if wait:
+            self._threads.shutdown(wait=True)
 
     def wake(self, name: str) -> None:
         """Give a loop its turn now."""
@@ -151,10 +159,13 @@ class Schedule:
             self._liveness.beat(loop.name, self._monotonic())
             again = loop.name in self._again
             self._again.discard(loop.name)
+            stopping = self._stopping
             first, self._has_failed = not self._has_failed, self._has_failed or event.exception is not None
         if event.exception is not None:
             if first:
                 self._failed(loop.name, event.exception)
+            return
+        if stopping:
             return
         for name in (*(loop.wakes if event.retval else ()), *((loop.name,) if again else ())):
             self.wake(name)

@@ -116,5 +116,9 @@ def test_a_loop_that_does_not_come_back_stalls() -> None:
     assert sorted(bench.schedule.stalled()) == ["publish", "seal", "submit"]
 
 
-def test_stopping_what_never_started_is_nothing() -> None:
-    Bench().schedule.stop(wait=True)
+def test_after_the_stop_nothing_is_woken() -> None:
+    bench = Bench()
+    bench.schedule.stop(wait=True)
+    bench.schedule._ended(Ended("record", retval=True))
+
+    assert bench.woken == []
