@@ -418,6 +418,7 @@ def test_a_restored_older_copy_goes_on_above_what_the_chain_has_seen(home: Home,
         (tmp_path / (FILE_NAME + suffix)).unlink(missing_ok=True)
     shutil.copy(tmp_path / "copy", tmp_path / FILE_NAME)
     home.start()
+    home.pass_time(5)  # still in the interval whose reading the chain may hold
     home.turns("poll", "poll", "record", "follow")
     if mined == "evicted":
         home.chain.evict()
