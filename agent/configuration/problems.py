@@ -8,6 +8,8 @@ from typing import Any, cast, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from agent.configuration.sources import PREFIX
+
 # A key of this kind would hold a secret itself; the configuration only names files.
 _SECRETS = ("passphrase", "password", "private_key", "secret", "token", "mnemonic")
 _MOST_SHOWN = 60
@@ -29,6 +31,8 @@ def problems_of(error: ValidationError, root: type[BaseModel]) -> list[str]:
 def _sentence(item: dict[str, Any], root: type[BaseModel]) -> str:
     place: Place = item["loc"]
     key, kind = _written(place), item["type"]
+    if kind == "extra_forbidden" and key.startswith(PREFIX):
+        return f"{key}: names no key; {PREFIX}SECTION__KEY is right"
     if kind == "extra_forbidden":
         return f"{key}: {_unknown(str(place[-1]), _section(place[:-1], root))}"
     if kind == "value_error":

@@ -10,6 +10,7 @@ from pydantic import model_validator as check_together
 
 from agent.configuration.checks import a_hash, a_host, a_node_url, an_address, an_area, host_of, is_loopback
 from agent.configuration.line import parse_line
+from agent.configuration.sources import Settled
 from agent.domain.lines import Line, SerialLine
 
 STATE = Path("/var/lib/prosumer-agent")
@@ -251,7 +252,7 @@ class LogSettings(Section):
     format: Literal["json", "console"] = Field(default="json", description='"console" for a person at a terminal')
 
 
-class Configuration(Section):
+class Configuration(Settled):
     """All sections."""
 
     household: HouseholdSettings = Field(description="a section")
