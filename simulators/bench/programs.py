@@ -1,0 +1,137 @@
+"""Rooms of the agent that are measured alone, each in an interpreter of its own, and how long commands take to start.
+
+The programs are text: nothing here imports what it measures, so that no import of the bench itself is counted in.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from simulators.bench.figures import BenchError, Figure, Section, percentile
+from simulators.meters import CONSUMPTION, PRODUCTION, HouseholdMeters, Plan
+
+_PROGRAM_S: Final = 120.0
+_ROOT: Final = Path(__file__).resolve().parent.parent.parent
+_STARTS: Final = 5
+
+_READS: Final = """
+import json, sys, time
+from drivers.catalogue import Catalogue
+from drivers.line import LinePool
+from drivers.meter import Counts
+from drivers.opening import open_meter
+from drivers.settings import RtuSettings, TcpSettings
+
+asked = json.loads(sys.argv[1])
+settings = RtuSettings(asked["path"]) if asked["wire"] == "rtu" else TcpSettings(asked["host"], asked["port"])
+line = LinePool().line(settings)
+meter = open_meter(line, Catalogue().profile(asked["model"]), asked["unit"], Counts(asked["counts"]))
+meter.read()  # opens the line, and looks at the meter's settings once
+wall, cpu = time.perf_counter(), time.process_time()
+unknown = sum(meter.read().register_wh is None for _ in range(asked["reads"]))
+print(json.dumps({
+    "wall_s": time.perf_counter() - wall,
+    "cpu_s": time.process_time() - cpu,
+    "unknown": unknown,
+    "profile": asked["model"],
+}))
+meter.close()
+"""
+
+_UNLOCK: Final = """
+import json, sys, time
+from pathlib import Path
+from agent import passphrase
+from agent.compose.keys import Keystore
+
+def peak():
+    # Not getrusage: its peak is that of the parent, before this program was loaded.
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+given = passphrase.from_file(Path(sys.argv[2]))
+before, began = peak(), time.perf_counter()
+Keystore.open(Path(sys.argv[1]), given)
+print(json.dumps({"wall_s": time.perf_counter() - began, "grown_kib": peak() - before, "peak_kib": peak()}))
+"""
+
+
+def guarded_reads(count: int) -> Section:
+    """Read both meters as fast as they allow, one after the other.
+
+    Args:
+        count: How many reads of each.
+
+    Raises:
+        BenchError: A read failed, or gave no register.
+    """
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory, HouseholdMeters(Plan(Path(directory))) as meters:
+        for name, wire in ((PRODUCTION, "TCP"), (CONSUMPTION, "RTU on a pty")):
+            place = {**meters.addresses()[name], "reads": count}
+            seen = _told_by(_READS, [json.dumps(place)])
+            if seen["unknown"]:
+                raise BenchError(f"{seen['unknown']} of {count} reads of the {name} meter gave no register")
+            remark = f"{seen['profile']}, its pauses between requests kept"
+            figures += [
+                Figure(f"guarded reads, {wire}", count / seen["wall_s"], "a second", remark=remark),
+                Figure(f"processor for a read, {wire}", 1000 * seen["cpu_s"] / count, "ms"),
+            ]
+    return Section("reads", f"{count} guarded reads of each simulated meter, one after the other", figures)
+
+
+def unlocking(keystore: Path, passphrase: Path) -> list[Figure]:
+    """Unlock a keystore in a fresh process."""
+    seen = [_told_by(_UNLOCK, [str(keystore), str(passphrase)]) for _ in range(3)]
+    median = percentile([each["wall_s"] for each in seen], 0.5)
+    grown = max(each["grown_kib"] for each in seen) / 1024
+    return [
+        Figure("keystore unlocked in", median, "s", remark="median of 3; the key derivation is slow on purpose"),
+        Figure("memory to unlock it", grown, "MiB", remark="growth of the peak"),
+    ]
+
+
+def start_of(name: str, arguments: Sequence[str]) -> Figure:
+    """How long a command of the agent takes from its start to its end."""
+    took = []
+    for _ in range(_STARTS):
+        began = time.monotonic()
+        _done([sys.executable, "-m", "agent", *arguments])
+        took.append(time.monotonic() - began)
+    return Figure(name, percentile(took, 0.5), "s", remark=f"median of {_STARTS}, interpreter included")
+
+
+def yardstick() -> float:
+    """Seconds of processor for a fixed piece of work in pure Python: compares machines, and a busy one with itself."""
+    began = time.process_time()
+    total = 0
+    for number in range(2_000_000):
+        total ^= number * number
+    return time.process_time() - began
+
+
+def _told_by(program: str, arguments: Sequence[str]) -> Mapping[str, Any]:
+    seen: dict[str, Any] = json.loads(_done([sys.executable, "-c", program, *arguments]))
+    return seen
+
+
+def _done(command: Sequence[str]) -> str:
+    done = subprocess.run(
+        command,
+        cwd=_ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_PROGRAM_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchError(f"{command[1]} {command[2][:60]!r} ended with code {done.returncode}:\n{done.stderr}")
+    return done.stdout
