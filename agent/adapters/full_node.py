@@ -22,10 +22,13 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from agent.adapters import node_answers
 from agent.adapters.http_line import Log, checked_place, open_session
+from agent.adapters.recursion import bound_recursion
 from agent.domain.errors import NodeUnavailable
 from agent.domain.fees import FeeQuote
 from agent.domain.market import ChainPin, Head
 from agent.domain.outbox import Inclusion
+
+bound_recursion()
 
 _CONNECT_S = 3.0
 # A node may be pointed at another chain or restarted on one while we look away; five minutes costs three requests.

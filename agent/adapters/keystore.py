@@ -24,6 +24,7 @@ from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 from agent.adapters import keystore_file
+from agent.adapters.recursion import bound_recursion
 from agent.domain.errors import BadReading, BadRequest, KeystoreInvalid
 from agent.domain.fees import Fee
 from agent.domain.readings import Reading, SignedReading
@@ -35,6 +36,8 @@ from agent.domain.signing import (
     SigningDomain,
     abi_encoded,
 )
+
+bound_recursion()
 
 PBKDF2_ROUNDS = 1_000_000
 """About a quarter of a second on a desktop and a second on a Raspberry Pi, and no memory to speak of."""
