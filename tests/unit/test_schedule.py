@@ -72,7 +72,7 @@ class Bench:
             Loop("publish", lambda: True, 10),
         ]
         self.schedule = Schedule(loops, lambda: self.now, lambda name, error: self.failures.append((name, str(error))))
-        self.schedule.wake = self.woken.append  # type: ignore[method-assign]
+        self.schedule.wake = self.woken.append
         for loop in loops:
             self.schedule._liveness.expect(loop.name, loop.every_s + 30, self.now)
 

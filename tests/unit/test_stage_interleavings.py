@@ -229,7 +229,7 @@ class Interleavings(RuleBasedStateMachine):
         assert state.tokens_wh == state.produced_wh == here[-1].produced_wh
         if not self.swapped:
             true = home.meters[MeterRole.PRODUCTION].wh - (home.clock.now_ms() - home.polls[0].state().at_ms) / 3600
-            assert abs(home.polls[0].newest().register_wh - true) <= 1  # type: ignore[union-attr]
+            assert abs(home.polls[0].newest().register_wh - true) <= 1
         ends = [row["interval_end"] for row in home.journal.query("SELECT interval_end FROM reading ORDER BY id")]
         assert ends == sorted(set(ends))
         if not self.restored:

@@ -223,7 +223,7 @@ def test_an_epoch_that_ends_while_it_looks_is_never_saved_as_the_old_one(house: 
 def test_an_epoch_that_ends_between_two_looks_waits_for_the_next_turn(house: House) -> None:
     house.turn(10, 3)
     told = iter([0, 1])
-    house.polls[0].ended_epochs = lambda: next(told)  # type: ignore[method-assign]
+    house.polls[0].ended_epochs = lambda: next(told)
     house.pass_time(60)
 
     assert not house.record.run_once()
