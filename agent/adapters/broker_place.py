@@ -169,14 +169,14 @@ class Presence:
 
     Attributes:
         client_id: unique at the broker; two connections with the same one end each other.
-        will_topic: where the last will goes, retained.
+        will_topic: where the last will goes, retained; None to leave none.
         will_payload: the last will.
         listen_topic: the one topic to subscribe to; None to subscribe to nothing.
     """
 
     client_id: str
-    will_topic: str
-    will_payload: bytes
+    will_topic: str | None = None
+    will_payload: bytes = b""
     listen_topic: str | None = None
 
 

@@ -116,7 +116,8 @@ class _Session:
             client.username_pw_set(self._place.username, self._place.password())
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.max_inflight_messages = _MOST_IN_FLIGHT
-        client.will_set(self._presence.will_topic, self._presence.will_payload, qos=1, retain=True)
+        if self._presence.will_topic is not None:
+            client.will_set(self._presence.will_topic, self._presence.will_payload, qos=1, retain=True)
         client.on_pre_connect = self._on_pre_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_connect = self._on_connect

@@ -105,7 +105,7 @@ def _broker(configuration: Configuration) -> list[Finding]:
     from agent.compose.parts import open_telemetry  # noqa: PLC0415 - as above
 
     try:
-        connection = open_telemetry(configuration, _Quiet())
+        connection = open_telemetry(configuration, _Quiet(), trying=True)
     except AgentError as error:
         return [problem("broker", str(error), "put it right in [telemetry]")]
     return [checks.broker(connection, f"{settings.host}:{settings.port}")]

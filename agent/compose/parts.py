@@ -130,8 +130,15 @@ def topics(configuration: Configuration) -> Topics:
     return Topics(configuration.household.area, configuration.household.account)
 
 
-def open_telemetry(configuration: Configuration, log: Log) -> Telemetry:
-    """The connection to the broker; it connects when it is first tended."""
+def open_telemetry(configuration: Configuration, log: Log, *, trying: bool = False) -> Telemetry:
+    """The connection to the broker; it connects when it is first tended.
+
+    Args:
+        configuration: which broker, and who we are.
+        log: where losses are told.
+        trying: under another name, and without a will: a broker ends the older of two sessions with one name, so a
+            command beside a running agent would cut that off.
+    """
     settings = configuration.telemetry
     tls = Tls(settings.ca_file, settings.certificate_file, settings.key_file) if settings.tls else None
     place = Place(
@@ -143,11 +150,16 @@ def open_telemetry(configuration: Configuration, log: Log) -> Telemetry:
         password_file=settings.password_file,
     )
     where, who = topics(configuration), origin(configuration)
-    presence = Presence(
-        client_id=f"prosumer-agent-{who.household}",
-        will_topic=where.status,
-        will_payload=status_message(who, online=False, reason="the connection was lost", at=None),
-        listen_topic=where.acknowledgement if settings.acknowledgements else None,
+    name = f"prosumer-agent-{who.household}"
+    presence = (
+        Presence(f"{name}-trying")
+        if trying
+        else Presence(
+            client_id=name,
+            will_topic=where.status,
+            will_payload=status_message(who, online=False, reason="the connection was lost", at=None),
+            listen_topic=where.acknowledgement if settings.acknowledgements else None,
+        )
     )
     return Telemetry(place=place, presence=presence, log=log, random=random.random)
 
