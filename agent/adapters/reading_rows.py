@@ -53,6 +53,13 @@ class ReadingRows:
                 )
             )
 
+    def discard_closed(self, after: int) -> int:
+        """Forget readings of intervals that end after ``after``, unless they are signed; returns how many."""
+        with self._journal.transaction() as journal:
+            return journal.execute(
+                "DELETE FROM reading WHERE state = ? AND interval_end > ?", (ReadingState.CLOSED, after)
+            )
+
     def last_end(self) -> int | None:
         """UTC epoch seconds of the last closed boundary, here or (for a restored journal) on the chain, or None."""
         row = self._journal.one("SELECT max(interval_end) AS last FROM reading")

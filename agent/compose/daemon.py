@@ -100,7 +100,7 @@ def build(
     nodes = parts.open_nodes(configuration, events)
     polls = _polls(configuration, rows, clock, events)
     began_at = clock.now_ms() // 1000
-    fresh = began_at - (rows.meters.newest_minute() or 0) <= _FRESH_S
+    fresh = 0 <= began_at - (rows.meters.newest_minute() or 0) <= _FRESH_S
     follow = Follow(
         nodes=nodes,
         parameters=rows.chain,

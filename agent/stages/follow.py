@@ -18,6 +18,8 @@ from agent.stages.ports import Clock, Events, Together
 _LEAP = 1_000
 # A block may be this far ahead of a right clock: validators accept some drift in each other's.
 _AHEAD_S = 60
+# A block that has come since the last look, a quarter of a minute ago, is not older than this on a right clock.
+_OLD_S = 120
 # A chain or a clock is worth a word when the newest block is older than this.
 _STALE_S = 600
 
@@ -121,8 +123,9 @@ class Follow:
         self._parameters = parameters.parameters()
         self._household: HouseholdState | None = None
         self._reconciled = False
-        self._ahead = False
+        self._doubted = False
         self._stale = False
+        self._last_block: int | None = None
 
     def run_once(self) -> bool:
         """Ask the contract; returns whether something changed."""
@@ -150,11 +153,11 @@ class Follow:
 
     def may_number(self) -> bool:
         """Whether readings may be numbered."""
-        return not self._ahead and (self._reconciled or self._fresh)
+        return not self._doubted and (self._reconciled or self._fresh)
 
     def may_submit(self) -> bool:
         """Whether transactions may be signed."""
-        return not self._ahead and self._reconciled
+        return not self._doubted and self._reconciled
 
     def _take_parameters(self, parameters: Parameters) -> bool:
         known = self._rows.parameters()
@@ -211,19 +214,26 @@ class Follow:
         )
 
     def _compare_clock(self, head: Head) -> None:
-        """A block from the future shows a clock that is behind; nothing is signed until that is over."""
+        """A living chain shows a clock that is wrong, and nothing is numbered or signed until that is over.
+
+        A block from the future shows one that is behind. A block that has just come and is old shows one that is
+        ahead; an old block alone does not, since the chain may stand still.
+        """
         difference = head.timestamp - self._clock.now_ms() // 1000
-        ahead = difference > _AHEAD_S
-        if ahead and not self._ahead:
+        fresh_block = self._last_block is not None and head.number > self._last_block
+        self._last_block = head.number
+        behind, ahead = difference > _AHEAD_S, fresh_block and -difference > _OLD_S
+        doubted = behind or ahead or (self._doubted and -difference > _OLD_S)
+        if doubted and not self._doubted:
             self._events.error(
-                "clock.behind_chain",
+                "clock.contradicted",
                 seconds=difference,
-                advice="check the time server and the network; nothing is signed until the clock is right",
+                advice="this clock and the chain's differ; check the time server: nothing is signed until they agree",
             )
-        elif self._ahead and not ahead:
+        elif self._doubted and not doubted:
             self._events.info("clock.agrees")
-        self._ahead = ahead
-        stale = -difference > _STALE_S
+        self._doubted = doubted
+        stale = not doubted and -difference > _STALE_S
         if stale and not self._stale:
             self._events.warning(
                 "chain.stale",

@@ -63,6 +63,9 @@ class ReadingRows(Protocol):
     def last_end(self) -> int | None:
         """The last boundary that is closed, here or on the chain."""
 
+    def discard_closed(self, after: int) -> int:
+        """Forget readings of intervals that end after ``after``, unless they are signed; returns how many."""
+
 
 class Period(Protocol):
     """The reporting period in force."""
@@ -153,16 +156,29 @@ class Record:
             )
         return closed
 
+    def _discard(self, boundary: int) -> None:
+        """The clock was ahead and has been put right: what was closed for times to come was never signed."""
+        discarded = self._readings.discard_closed(boundary)
+        if discarded:
+            self._last_end = self._readings.last_end()
+            self._events.warning(
+                "interval.discarded",
+                count=discarded,
+                advice="the clock was ahead for a while; registers are cumulative, so no energy is lost",
+            )
+
     def _due(self) -> ClosedReading | None:
         """The reading of the latest boundary, if it has none yet and there is something to state."""
         period_s = self._period.reporting_period_s()
         if period_s is None or not self._clock.trusted():
             return None
         boundary = last_boundary(self._clock.now_ms() // 1000, period_s)
-        if self._last_end is not None and boundary <= self._last_end:
+        if self._last_end is not None and self._last_end - period_s <= boundary <= self._last_end:
             return None
         # Asked again at each boundary: a restored journal may have learnt meanwhile what the chain holds.
         self._last_end = self._readings.last_end()
+        if self._last_end is not None and boundary < self._last_end - period_s:
+            self._discard(boundary)
         if self._last_end is not None and boundary <= self._last_end:
             return None
         epoch = self._meters.epoch()

@@ -64,7 +64,26 @@ def test_a_clock_behind_the_chain_signs_nothing_until_it_agrees(home: Home) -> N
     home.turns("follow")
 
     assert home.follow.may_number()
-    assert [name for name in home.events.names() if name.startswith("clock.")] == ["clock.behind_chain", "clock.agrees"]
+    assert [name for name in home.events.names() if name.startswith("clock.")] == ["clock.contradicted", "clock.agrees"]
+
+
+def test_a_clock_ahead_of_a_living_chain_signs_nothing_until_it_agrees(home: Home) -> None:
+    home.turns("follow")
+    home.clock.step(30 * 86_400)
+    home.turns("follow")
+    assert home.follow.may_number(), "an old block alone may be a chain that stands still"
+    home.clock.step(-30 * 86_400)
+    home.chain.mine()  # the validators' clocks are right
+    home.clock.step(30 * 86_400)
+    home.turns("follow", "follow")
+    assert not home.follow.may_number()
+    assert not home.follow.may_submit()
+    home.clock.step(-30 * 86_400)
+    home.turns("follow")
+
+    assert home.follow.may_number()
+    told = [name for name in home.events.names() if name.startswith("clock.")]
+    assert told == ["clock.contradicted", "clock.agrees"]
 
 
 def test_some_drift_is_no_fault(home: Home) -> None:
@@ -101,3 +120,22 @@ def test_an_old_copy_leaps_also_when_only_the_nonce_shows_it(home: Home) -> None
     assert home.readings.next_sequence(1) == 1001
     assert home.outbox.next_nonce() == 1
     assert home.events.names().count("journal.behind_chain") == 1
+
+
+def test_what_was_closed_for_times_to_come_is_discarded_unless_it_is_signed(home: Home) -> None:
+    """A clock that was a month ahead must not stop the household for a month once it is right."""
+    home.interval()
+    signed = home.states()
+    home.clock.step(30 * 86_400)
+    home.turns("poll", "record")
+    home.pass_time(1)
+    home.turns("poll", "record")
+    assert len(home.states()) == len(signed) + 1
+    home.clock.step(-30 * 86_400)
+    home.interval()
+    home.interval()
+
+    ends = [row[0] for row in home.journal.query("SELECT interval_end FROM reading ORDER BY interval_end")]
+    assert ends[-1] <= home.clock.now_s
+    assert len(ends) >= len(signed) + 2
+    assert "interval.discarded" in home.events.names()
