@@ -13,7 +13,6 @@ _NONCE_FLOOR = "nonce_floor"
 _HALTED = "halted"
 _FORGIVEN = "forgiven_entry"
 _ADOPT = "adopt_nonce"
-_OPEN = "('queued', 'signed', 'sent', 'included')"
 
 
 class OutboxRows:
@@ -59,7 +58,9 @@ class OutboxRows:
 
     def open_entries(self) -> list[Entry]:
         """Entries that have not ended, oldest first."""
-        rows = self._journal.query(f"SELECT * FROM entry WHERE state IN {_OPEN} ORDER BY id")  # noqa: S608 # constant
+        rows = self._journal.query(
+            "SELECT * FROM entry WHERE state IN ('queued', 'signed', 'sent', 'included') ORDER BY id"
+        )
         return [self._entry(row) for row in rows]
 
     def final_from(self, nonce: int) -> list[Entry]:
