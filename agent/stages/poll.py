@@ -134,6 +134,12 @@ class Poll:
             return
         if len(self._minutes) == _MOST_MINUTES:
             self._dropped += 1
+            self._events.error(
+                "minutes.dropped",
+                meter=self.role,
+                count=self._dropped,
+                advice="the journal has taken nothing for two days: free space on the disk; readings are not affected",
+            )
         self._minutes.append(self._sum.row())
         self._sum = None
 

@@ -224,3 +224,15 @@ def test_a_clock_that_is_set_back_gives_no_licence_for_a_spike() -> None:
     bench.seconds(2, "spike")
 
     assert bench.register() == 1000
+
+
+def test_minutes_beyond_two_days_without_a_journal_are_dropped_oldest_first_and_said() -> None:
+    bench = Bench()
+    for _ in range(2 * 24 * 60 + 2):
+        bench.pass_time(60)
+        bench.poll.run_once()
+
+    waiting = bench.poll.minutes()
+    assert len(waiting) == 2 * 24 * 60
+    assert waiting[-1].minute - waiting[0].minute == (2 * 24 * 60 - 1) * 60
+    assert bench.events.names().count("minutes.dropped") == 1
