@@ -10,9 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
@@ -20,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from agent.adapters.arrivals import Arrivals, drain
 from agent.adapters.broker_place import Place, Presence
 from agent.domain.backoff import BackOff, Patience
 from agent.domain.errors import BadRequest, BrokerUnavailable
@@ -33,8 +33,6 @@ _PACKET_OVERHEAD_BYTES = 32
 _RECEIVE_MAXIMUM = 16
 # Our unconfirmed messages on their way; the broker may allow fewer. More would only fill a slow line's buffers.
 _MOST_IN_FLIGHT = 20
-# What arrives and is not fetched: newer acknowledgements contain the older ones, so the oldest are dropped.
-_MOST_HEARD = 64
 _MOST_HEARD_BYTES = 1_024
 # A dead peer is noticed after at most two of these; a household's router forgets idle connections in minutes.
 _KEEPALIVE_S = 30
@@ -55,23 +53,6 @@ class Log(Protocol):
         """A fault that the agent itself will try to end."""
 
 
-class _Arrivals:
-    """What paho's threads leave for the caller's; deques take both without a lock."""
-
-    def __init__(self) -> None:
-        self.taken: deque[int] = deque()
-        self.refused: deque[tuple[int, str]] = deque()
-        self.heard: deque[bytes] = deque(maxlen=_MOST_HEARD)
-
-
-_Kind = TypeVar("_Kind")
-
-
-def _drain(queue: deque[_Kind]) -> list[_Kind]:
-    """Take out what is there now; more may arrive meanwhile."""
-    return [queue.popleft() for _ in range(len(queue))]
-
-
 class _Session:
     """One attempt to connect and the session that may come of it.
 
@@ -80,7 +61,7 @@ class _Session:
     """
 
     def __init__(
-        self, place: Place, presence: Presence, *, number: int, begun: float, arrivals: _Arrivals, log: Log
+        self, place: Place, presence: Presence, *, number: int, begun: float, arrivals: Arrivals, log: Log
     ) -> None:
         self.begun = begun
         self.accepted = False
@@ -291,7 +272,7 @@ class Telemetry:
         self._generation = 0
         self._problem: str | None = None
         self._closed = False
-        self._arrivals = _Arrivals()
+        self._arrivals = Arrivals()
         if place.plain_off_loopback:
             log.warning(
                 "broker.plain", broker=place.host, advice="anyone on the way can read it: set telemetry.ca_file"
@@ -358,15 +339,15 @@ class Telemetry:
 
     def taken(self) -> list[int]:
         """Tokens of what the broker took (QoS 1) or what was written to it (QoS 0), since the last call."""
-        return _drain(self._arrivals.taken)
+        return drain(self._arrivals.taken)
 
     def refused(self) -> list[tuple[int, str]]:
         """Tokens of what the broker refused, and its reason, since the last call."""
-        return _drain(self._arrivals.refused)
+        return drain(self._arrivals.refused)
 
     def heard(self) -> list[bytes]:
         """What arrived since the last call: the newest 64 messages at most, cut after 1024 bytes."""
-        return _drain(self._arrivals.heard)
+        return drain(self._arrivals.heard)
 
     def renew(self, why: str) -> None:
         """End this session, so that the next attempt begins anew."""
