@@ -30,41 +30,38 @@ _BUILT_MS = 1_767_225_600_000
 _ASK_EVERY_S = 1.0
 
 
+def timedatectl(command: Sequence[str] = _TIMEDATECTL) -> bool:
+    """Whether ``timedatectl`` says that the clock is synchronised; False where nobody can say."""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SYSTEM_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.stdout.strip() == "yes"
+
+
 class SystemAnswer:
-    """What ``timedatectl`` says about time synchronisation, asked once a minute at most.
+    """What the system says about time synchronisation, asked once a minute at most.
 
     Args:
         monotonic: seconds that never step.
-        command: what is run; it prints "yes" or "no".
+        ask: asks the system.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, command: Sequence[str] = _TIMEDATECTL) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, ask: Callable[[], bool] = timedatectl) -> None:
         self._monotonic = monotonic
-        self._command = command
+        self._ask = ask
         self._asked_at = float("-inf")
         self._answer = False
 
     def synchronised(self) -> bool:
-        """Whether the system's clock is synchronised; False where nobody can say."""
+        """Whether the system's clock is synchronised."""
         now = self._monotonic()
         if now - self._asked_at >= _ASK_SYSTEM_EVERY_S:
             self._asked_at = now
             self._answer = self._ask()
         return self._answer
-
-    def _ask(self) -> bool:
-        try:
-            done = subprocess.run(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_SYSTEM_TIMEOUT_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        return done.stdout.strip() == "yes"
 
 
 _SYSTEM = SystemAnswer()

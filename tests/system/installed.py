@@ -93,7 +93,7 @@ class Installed:
             (line, f"rtu://{SERIAL}?"),
             (f'directory = "{rig.state}"', f'directory = "{STATE}"'),
             (f'path = "{rig.scene.directory}/household-key.json"', f'path = "{STATE}/keystore.json"'),
-            (f'passphrase_file = "{rig.scene.directory}/household-passphrase"', ""),
+            (f"{rig.scene.directory}/household-passphrase", PASSPHRASE),
         ):
             assert theirs in text, f"the rig's configuration no longer says {theirs}"
             text = text.replace(theirs, ours)
@@ -164,6 +164,7 @@ def installed(directory: Path) -> Iterator[Installed]:
         collector = stack.enter_context(Collector(rig.broker.address, AREA, rig.household))
         house = Installed(machine, rig, collector, tape, *_bring_key(machine, rig))
         machine.write(CONFIGURATION, house.configuration())
+        _try_by_hand(machine)
         # The adapter is simulated by a pseudo-terminal, whose driver has another name.
         machine.write(f"{_DROP_INS}/simulated-adapter.conf", "[Service]\nDeviceAllow=char-pts rw\n")
         machine.run("systemctl", "daemon-reload")
@@ -172,6 +173,17 @@ def installed(directory: Path) -> Iterator[Installed]:
         machine.run("systemctl", "start", UNIT, expected=None)
         assert house.show("ActiveState")["ActiveState"] == "active", house.log()[-3000:]
         yield house
+
+
+def _try_by_hand(machine: Machine) -> None:
+    """README's commands before the first start, by the users that it names."""
+    probe = ("prosumer-agent", "probe", f"rtu://{SERIAL}?baud=9600&parity=N&stop=1")
+    found = machine.run("runuser", "-u", "prosumer-agent", "--", *probe)
+    assert "eastron" in found.lower(), found
+    machine.run("prosumer-agent", "check")
+    machine.run("prosumer-agent", "enrol", "--yes", "--output", "/root/enrolment-request.json")
+    new = ("--keystore", "/root/new/keystore.json", "--passphrase-file", PASSPHRASE)
+    machine.run("prosumer-agent", "keys", "new", *new)
 
 
 def _bring_key(machine: Machine, rig: InstalledRig) -> tuple[bytes, str]:
