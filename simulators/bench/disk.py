@@ -16,6 +16,9 @@ YEAR_S: Final = 365 * 86_400
 _SECTOR: Final = 512  # of /sys/block/*/stat, whatever the device's own is
 _WRITTEN: Final = 6  # its seventh field: sectors written
 _SIZE: Final = "256M"
+_LOG_HEADER: Final = 32
+_FRAME_HEADER: Final = 24
+_AGED: Final = _LOG_HEADER + 1_100 * (_FRAME_HEADER + 4_096)  # a little above the agent's checkpoint at 1,000 pages
 _SBIN: Final = "/usr/sbin:/sbin"
 _COMMAND_S: Final = 60.0
 
@@ -27,7 +30,7 @@ class Written:
     Attributes:
         at: Seconds of a clock that never steps.
         disk: Bytes, to the block device.
-        log: Bytes of SQLite's write-ahead log.
+        log: Bytes in use of SQLite's write-ahead log.
     """
 
     at: float
@@ -82,6 +85,34 @@ def year_bytes(busy: Pace, busy_period_s: int, idle: Pace, period_s: int, checkp
     return (whole(idle) + an_interval / period_s) * YEAR_S
 
 
+def log_bytes(log: Path) -> int:
+    """Bytes of a write-ahead log that are in use: SQLite writes over an old log from its beginning.
+
+    Source: SQLite, "WAL-mode File Format": a header of 32 bytes with the page size at 8 and two salts at 16; each frame
+    has a header of 24 bytes, and repeats the salts at 8 if it belongs to this log.
+    """
+    content = log.read_bytes() if log.exists() else b""
+    salts, frame = content[16:24], _FRAME_HEADER + int.from_bytes(content[8:12], "big")
+    at = _LOG_HEADER
+    # A log that was never begun is all zeros.
+    while any(salts) and at + frame <= len(content) and content[at + 8 : at + 16] == salts:
+        at += frame
+    return at - _LOG_HEADER
+
+
+def age_log(log: Path) -> None:
+    """Give a journal that nobody has open the full-sized log that it has after some hours.
+
+    While a log grows, each commit also makes the file system's journal write; afterwards it is written over, and that
+    is how a daemon that runs for months writes.
+    """
+    with log.open("wb") as file:
+        log.chmod(0o600)
+        file.write(bytes(_AGED))
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def why_not() -> str | None:
     """Why no loop device can be made here, or None."""
     if os.geteuid() != 0:
@@ -105,17 +136,22 @@ class LoopDisk:
         self._device = ""
         self.mount_point = directory / "disk"
 
-    def written(self) -> int:
-        """Bytes written to the device so far, all that is in memory still included."""
+    def flush(self) -> None:
+        """Write what is in memory still."""
         _run("sync", "--file-system", str(self.mount_point))
+
+    def written(self) -> int:
+        """Bytes written to the device so far. What the kernel still holds back is, in the long run, always as much."""
         stat = Path("/sys/block") / Path(self._device).name / "stat"
         return int(stat.read_text().split()[_WRITTEN]) * _SECTOR
 
     def __enter__(self) -> Self:
         self.mount_point.mkdir(parents=True)
         _run("truncate", "--size", _SIZE, str(self._image))
-        # Nothing may be left to be initialised in the background: it would be counted.
-        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(self._image))
+        # Nothing may be left to be initialised in the background: it would be counted. Blocks of 4 KiB, as a card has
+        # them: so small a file system would get smaller ones.
+        lazy = "lazy_itable_init=0,lazy_journal_init=0"
+        _run("mkfs.ext4", "-q", "-F", "-b", "4096", "-E", lazy, str(self._image))
         self._device = _run("losetup", "--find", "--show", str(self._image)).strip()
         try:
             _run("mount", self._device, str(self.mount_point))

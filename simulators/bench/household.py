@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from simulators.bench import latency
-from simulators.bench.disk import LoopDisk, Written
+from simulators.bench.disk import LoopDisk, Written, age_log, log_bytes
 from simulators.bench.figures import BenchError
 from simulators.bench.process_cost import Standing
 from simulators.bench.traffic import CountingProxy, Traffic
@@ -183,9 +183,18 @@ class Household:
         """What has been written to its disk."""
         if self._disk is None:
             return None
-        log = self.rig.state / "journal.sqlite-wal"
-        size = log.stat().st_size if log.exists() else 0
-        return Written(time.monotonic(), self._disk.written(), size)
+        return Written(time.monotonic(), self._disk.written(), log_bytes(self._journal_log))
+
+    def age(self) -> None:
+        """Start the daemon again on the write-ahead log that it has after some hours."""
+        self.stop()
+        age_log(self._journal_log)
+        self.start()
+        self.let_pass(1)
+
+    @property
+    def _journal_log(self) -> Path:
+        return self.rig.state / "journal.sqlite-wal"
 
     def faults(self) -> dict[str, int]:
         """Warnings and errors in the log, with how often; those of a development chain are left out."""

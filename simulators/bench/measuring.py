@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _NEVER_S: Final = 86_400  # the longest period that the contract takes: none end
 _GB: Final = 1e9
 _READY_STARTS: Final = 3
 _WARM_UP: Final = 3
+# The kernel writes back what it was given half a minute ago (vm.dirty_expire_centisecs).
+_WRITE_BACK_S: Final = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,10 @@ def measure(names: Collection[str], extent: Extent, say: Callable[[str], None]) 
             say(f"{extent.latencies} intervals of {extent.latency_period_s} s")
             household.let_pass(extent.latencies)
             found.append(_latency(household.latencies()[_WARM_UP:], extent))
+        if disk is not None:
+            household.age()
         if {DAEMON, DISK, RPC} & set(names):
-            found += _watched(household, names, extent, say)
+            found += _watched(household, disk, names, extent, say)
         if DISK in names and no_disk is not None:
             left_out = Figure("written in a year", None, "GB", YEAR_LIMIT_GB, no_disk)
             found.append(Section(DISK, "not measured", [left_out]))
@@ -110,13 +115,16 @@ def _latency(seconds: list[float], extent: Extent) -> Section:
     )
 
 
-def _watched(household: Household, names: Collection[str], extent: Extent, say: Callable[[str], None]) -> list[Section]:
+def _watched(
+    household: Household, disk: LoopDisk | None, names: Collection[str], extent: Extent, say: Callable[[str], None]
+) -> list[Section]:
     household.set_period(extent.busy_period_s)
     say(f"watching the daemon for {extent.busy_s} s with an interval each {extent.busy_period_s} s")
     busy = household.window(extent.busy_s)
     idle = None
     if extent.idle_s:
         household.set_period(_NEVER_S)
+        time.sleep(_WRITE_BACK_S)
         say(f"watching it for {extent.idle_s} s without an interval's end")
         idle = household.window(extent.idle_s)
         if idle.intervals:
@@ -126,8 +134,8 @@ def _watched(household: Household, names: Collection[str], extent: Extent, say: 
         found.append(_daemon(busy, idle))
     if RPC in names:
         found.append(_traffic(busy, idle))
-    if DISK in names and busy.begin.written is not None:
-        found.append(_disk(household, busy, idle))
+    if disk is not None:
+        found.append(_disk(household, disk, busy, idle))
     return found
 
 
@@ -188,9 +196,11 @@ def _traffic(busy: Window, idle: Window | None) -> Section:
     return Section(RPC, how, figures)
 
 
-def _disk(household: Household, busy: Window, idle: Window | None) -> Section:
+def _disk(household: Household, disk: LoopDisk, busy: Window, idle: Window | None) -> Section:
+    disk.flush()
     before = household.written()
     household.stop()  # which copies the write-ahead log into the database
+    disk.flush()
     after = household.written()
     written = (busy.begin.written, busy.end.written, before, after)
     begin, end, before, after = (each for each in written if each is not None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.bench.disk import YEAR_S, Pace, Written, year_bytes
+from simulators.bench.disk import YEAR_S, Pace, Written, age_log, log_bytes, year_bytes
 from simulators.bench.figures import BenchError
 from simulators.bench.latency import latencies
 from simulators.bench.market import House
@@ -77,6 +80,31 @@ def test_a_year_is_what_is_always_written_and_what_each_interval_adds() -> None:
 
 def test_an_interval_that_was_lost_in_noise_adds_nothing() -> None:
     assert year_bytes(Pace(9, 0), 60, Pace(10, 0), 900, 0) == pytest.approx(10 * YEAR_S)
+
+
+def test_a_log_in_use_is_told_from_what_an_older_one_left_behind(tmp_path: Path) -> None:
+    journal, log = tmp_path / "journal.sqlite", tmp_path / "journal.sqlite-wal"
+    assert log_bytes(log) == 0
+
+    def opened() -> sqlite3.Connection:
+        connection = sqlite3.connect(journal, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        return connection
+
+    first = opened()
+    first.execute("CREATE TABLE fact (value TEXT)")
+    first.close()
+    age_log(log)
+    size = log.stat().st_size
+    assert log_bytes(log) == 0
+    second = opened()
+    grown = [second.execute("INSERT INTO fact VALUES ('x')") and log_bytes(log) for _ in range(3)]
+    assert grown == [4_120, 8_240, 12_360]
+    second.execute("PRAGMA wal_checkpoint(RESTART)")
+    second.execute("INSERT INTO fact VALUES ('y')")
+    assert log_bytes(log) == 4_120
+    assert log.stat().st_size == size
+    second.close()
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1e5), st.floats(0, 2), st.integers(1, 86_400))
