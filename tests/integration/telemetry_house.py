@@ -42,7 +42,7 @@ def connect_without_binding(monkeypatch: pytest.MonkeyPatch) -> None:
     def unbound(
         address: tuple[str, int], timeout: float | None = None, source_address: tuple[str, int] | None = None
     ) -> socket.socket:
-        assert source_address in (None, ("", 0))
+        assert source_address in (None, ("", 0), ("127.0.0.1", 0))
         return connect(address, timeout)
 
     monkeypatch.setattr(socket, "create_connection", unbound)
