@@ -161,7 +161,7 @@ class FaultyLine:
         self.wire = wire
         self.counts: collections.Counter[Fault] = collections.Counter()
         self._upstream = upstream
-        self._rng = random.Random(seed)
+        self._rng = random.Random(seed)  # noqa: S311 - faults by chance, the same again for a seed
         self._lock = threading.Lock()
         self._mix = Mix() if mix is None else mix
         self._timing = Timing() if timing is None else timing

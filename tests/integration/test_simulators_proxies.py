@@ -196,7 +196,8 @@ def test_it_lies(proxy: RpcProxy, caller: Caller) -> None:
     assert caller.call("eth_chainId") == "0x1"
 
 
-def test_a_node_that_is_down_is_a_broken_connection(proxy: RpcProxy, node: Node, caller: Caller) -> None:
+@pytest.mark.usefixtures("proxy")
+def test_a_node_that_is_down_is_a_broken_connection(node: Node, caller: Caller) -> None:
     node.shutdown()
     node.server_close()
     with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):

@@ -210,7 +210,7 @@ def test_a_failed_change_keeps_the_old_keystore(path: Path, monkeypatch: pytest.
     Keystore.create(path, b"old")
     before = path.read_bytes()
 
-    def full(descriptor: int) -> None:
+    def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)

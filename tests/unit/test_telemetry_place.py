@@ -150,7 +150,7 @@ def test_a_hundred_households_do_not_come_back_together(tmp_path: Path) -> None:
         assert max(delays) <= full + 0.1
 
 
-def test_nothing_can_be_handed_over_without_a_session(tmp_path: Path) -> None:
+def test_nothing_can_be_handed_over_without_a_session() -> None:
     telemetry = _telemetry(Place("localhost", 1), Said())
 
     assert telemetry.publish("energy/x", b"{}", qos=1) is None
