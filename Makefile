@@ -69,7 +69,7 @@ lint: ## ruff, mypy, import walls, and shellcheck where it is installed
 	@$(PYTHON) -m ruff format --check --quiet . || { echo "lint: not formatted; run: make format"; exit 1; }
 	@$(PYTHON) -m mypy --no-error-summary $(addprefix -p ,$(PACKAGES))
 	@PYTHONPATH=. .venv/bin/lint-imports --no-cache --no-logo
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/setup .ci/run; else echo "lint: no shellcheck here, so .ci is not checked"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck $(filter-out %.py,$(wildcard .ci/*)); else echo "lint: no shellcheck here, so .ci is not checked"; fi
 
 .PHONY: format
 format: ## let ruff format and fix what it can
