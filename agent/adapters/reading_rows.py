@@ -66,6 +66,14 @@ class ReadingRows:
         last = 0 if row is None or row["last"] is None else int(row["last"])
         return max(last, int(self._journal.fact(_END_FLOOR) or 0)) or None
 
+    def last_stated(self, epoch: int) -> tuple[int, int] | None:
+        """Production and consumption register of an epoch's last reading that was not refused, Wh, or None."""
+        row = self._journal.one(
+            "SELECT produced_wh, consumed_wh FROM reading WHERE epoch = ? AND state != ? ORDER BY id DESC LIMIT 1",
+            (epoch, ReadingState.REFUSED),
+        )
+        return None if row is None else (row["produced_wh"], row["consumed_wh"])
+
     def raise_end(self, taken_at: int) -> None:
         """The chain holds a reading of ``taken_at`` that this journal lacks: no interval up to it is stated again.
 

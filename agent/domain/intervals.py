@@ -55,6 +55,7 @@ class Close:
         previous_end: the last closed boundary, or None if this is the first.
         production: the production meter's newest good register, None if there never was one.
         consumption: the consumption meter's newest good register.
+        stated: production and consumption register as they were stated last in the epoch, Wh; None if they never were.
     """
 
     boundary: int
@@ -63,13 +64,15 @@ class Close:
     previous_end: int | None
     production: Register | None
     consumption: Register | None
+    stated: tuple[int, int] | None
 
     def at(self, now_ms: int) -> ClosedReading | None:
         """The reading, or None while there is reason to wait or nothing new to state.
 
-        A meter that stays silent through the grace time is held: its last register is repeated and flagged, so that
-        the other meter's energy is booked on time. With both silent there is nothing to state; since registers are
-        cumulative, the next reading carries the energy.
+        A meter that stays silent through the grace time is held: the register that was stated last is repeated and
+        flagged, so that the other meter's energy is booked on time. What the silent one said since then is not stated:
+        the contract takes a held register only where it has not moved. With both silent there is nothing to state;
+        since registers are cumulative, the next reading carries the energy.
 
         Args:
             now_ms: UTC epoch milliseconds.
@@ -82,12 +85,15 @@ class Close:
         fresh = [register for register in both if boundary_ms <= register.taken_ms <= now_ms]
         if not fresh or (len(fresh) == 1 and now_ms < boundary_ms + grace_ms(self.period_s)):
             return None
+        if len(fresh) == 1 and self.stated is None:
+            return None
         taken_ms = max(register.taken_ms for register in fresh)
+        produced_wh, consumed_wh = self.production.register_wh, self.consumption.register_wh
         flags = Flags.NONE
-        if self.production not in fresh:
-            flags |= Flags.PRODUCTION_HELD
-        if self.consumption not in fresh:
-            flags |= Flags.CONSUMPTION_HELD
+        if self.stated is not None and self.production not in fresh:
+            flags, produced_wh = flags | Flags.PRODUCTION_HELD, self.stated[0]
+        if self.stated is not None and self.consumption not in fresh:
+            flags, consumed_wh = flags | Flags.CONSUMPTION_HELD, self.stated[1]
         if taken_ms // _MS - self.boundary > late_after_s(self.period_s):
             flags |= Flags.LATE
         start = self.boundary - self.period_s
@@ -96,8 +102,8 @@ class Close:
             period_s=self.period_s,
             epoch=self.epoch,
             taken_at=taken_ms // _MS,
-            produced_wh=self.production.register_wh,
-            consumed_wh=self.consumption.register_wh,
+            produced_wh=produced_wh,
+            consumed_wh=consumed_wh,
             flags=flags,
             gap_s=max(0, start - self.previous_end) if self.previous_end is not None else 0,
             raw_production=b"" if Flags.PRODUCTION_HELD in flags else self.production.raw,

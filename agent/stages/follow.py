@@ -151,6 +151,12 @@ class Follow:
         with self._lock:
             return None if self._parameters is None else self._parameters.reporting_period_s
 
+    def booked(self, epoch: int) -> tuple[int, int] | None:
+        """Production and consumption register that the contract holds in an epoch, Wh; None if that is not known."""
+        with self._lock:
+            held = self._household
+        return None if held is None or held.epoch != epoch else (held.produced_wh, held.consumed_wh)
+
     def may_number(self) -> bool:
         """Whether readings may be numbered."""
         return not self._doubted and (self._reconciled or self._fresh)

@@ -63,15 +63,21 @@ class ReadingRows(Protocol):
     def last_end(self) -> int | None:
         """The last boundary that is closed, here or on the chain."""
 
+    def last_stated(self, epoch: int) -> tuple[int, int] | None:
+        """Both registers of an epoch's last reading that was not refused, Wh, or None."""
+
     def discard_closed(self, after: int) -> int:
         """Forget readings of intervals that end after ``after``, unless they are signed; returns how many."""
 
 
-class Period(Protocol):
-    """The reporting period in force."""
+class Contract(Protocol):
+    """What the contract said last."""
 
     def reporting_period_s(self) -> int | None:
-        """Seconds; None until the contract has been asked once."""
+        """The reporting period in force, seconds; None until the contract has been asked once."""
+
+    def booked(self, epoch: int) -> tuple[int, int] | None:
+        """Both registers that it holds of the household in an epoch, Wh; None if that is not known."""
 
 
 class Record:
@@ -85,7 +91,7 @@ class Record:
         meters: MeterRows,
         readings: ReadingRows,
         journal: Together,
-        period: Period,
+        contract: Contract,
         clock: Clock,
         events: Events,
     ) -> None:
@@ -94,7 +100,7 @@ class Record:
         self._meters = meters
         self._readings = readings
         self._journal = journal
-        self._period = period
+        self._contract = contract
         self._clock = clock
         self._events = events
         self._counted_epochs = {production.role: 0, consumption.role: 0}
@@ -169,7 +175,7 @@ class Record:
 
     def _due(self) -> ClosedReading | None:
         """The reading of the latest boundary, if it has none yet and there is something to state."""
-        period_s = self._period.reporting_period_s()
+        period_s = self._contract.reporting_period_s()
         if period_s is None or not self._clock.trusted():
             return None
         boundary = last_boundary(self._clock.now_ms() // 1000, period_s)
@@ -184,5 +190,20 @@ class Record:
         epoch = self._meters.epoch()
         if epoch == 0:  # not enrolled: there is nobody to state it to
             return None
-        close = Close(boundary, period_s, epoch, self._last_end, self._production.newest(), self._consumption.newest())
+        close = Close(
+            boundary=boundary,
+            period_s=period_s,
+            epoch=epoch,
+            previous_end=self._last_end,
+            production=self._production.newest(),
+            consumption=self._consumption.newest(),
+            stated=self._stated(epoch),
+        )
         return close.at(self._clock.now_ms())  # after the registers were taken, so that none is from the future
+
+    def _stated(self, epoch: int) -> tuple[int, int] | None:
+        """Both registers as stated last: the journal is ahead of the chain, or behind it if an old copy was restored."""
+        known = [pair for pair in (self._readings.last_stated(epoch), self._contract.booked(epoch)) if pair is not None]
+        if not known:
+            return None
+        return max(produced for produced, _ in known), max(consumed for _, consumed in known)

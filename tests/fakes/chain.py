@@ -15,7 +15,7 @@ from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import Entry, Inclusion, Sighting
-from agent.domain.readings import Reading
+from agent.domain.readings import Flags, Reading
 from tests.fakes.world import HOUSEHOLD, MARKET, FakeClock
 
 PARAMETERS = Parameters(900, 10, 20, 30, paused=False)
@@ -163,6 +163,9 @@ class Chain:
     def wrong(self, state: HouseholdState, reading: Reading) -> str:
         """The name of the error that the contract reverts with; empty if it takes the reading."""
         fell = reading.produced_wh < state.produced_wh or reading.consumed_wh < state.consumed_wh
+        moved = (Flags.PRODUCTION_HELD in reading.flags and reading.produced_wh != state.produced_wh) or (
+            Flags.CONSUMPTION_HELD in reading.flags and reading.consumed_wh != state.consumed_wh
+        )
         checks = (
             (self.market.paused, "MarketPaused"),
             (not state.active, "HouseholdNotActive"),
@@ -171,6 +174,7 @@ class Chain:
             (reading.taken_at <= state.taken_at, "TimeNotRising"),
             (reading.taken_at > self.clock.now_s + _AHEAD_S, "TakenInFuture"),
             (fell, "RegisterFell"),
+            (moved, "HeldRegisterMoved"),
         )
         return next((name for failed, name in checks if failed), "")
 
@@ -255,7 +259,13 @@ class Chain:
                 raise NotYet(wrong)
             if wrong:
                 raise Rejected(wrong, {"sequence": reading.sequence})
-            state = replace(state, sequence=reading.sequence, taken_at=reading.taken_at)
+            state = replace(
+                state,
+                sequence=reading.sequence,
+                taken_at=reading.taken_at,
+                produced_wh=reading.produced_wh,
+                consumed_wh=reading.consumed_wh,
+            )
 
     def broadcast(self, raw: bytes) -> bool:
         self.before_send()

@@ -120,7 +120,7 @@ class Home:
             meters=self.meter_rows,
             readings=self.readings,
             journal=self.journal,
-            period=self.follow,
+            contract=self.follow,
             clock=self.clock,
             events=self.events,
         )

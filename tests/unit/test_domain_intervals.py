@@ -21,7 +21,7 @@ def register(wh: int, after_ms: int) -> Register:
     return Register(wh, MS + after_ms, b"raw")
 
 
-CLOSE = Close(B, 900, 1, B - 900, register(10, 200), register(20, 700))
+CLOSE = Close(B, 900, 1, B - 900, register(10, 200), register(20, 700), stated=(3, 4))
 
 
 def test_both_fresh_closes_at_once() -> None:
@@ -62,6 +62,16 @@ def test_one_silent_meter_is_held_after_the_grace_time(silent: str, flag: Flags)
     assert closed.flags == flag
     assert getattr(closed, f"raw_{silent}") == b""
     assert closed.taken_at == B
+    # What it said between the two boundaries waits: the contract takes a held register only as it was stated last.
+    stated = {"production": (3, 20), "consumption": (10, 4)}[silent]
+    assert (closed.produced_wh, closed.consumed_wh) == stated
+
+
+def test_a_meter_of_which_nothing_was_ever_stated_cannot_be_held() -> None:
+    close = replace(CLOSE, production=register(5, -4000), stated=None)
+
+    assert close.at(MS + 100_000) is None
+    assert replace(CLOSE, stated=None).at(MS + 800) is not None
 
 
 def test_both_silent_states_nothing_however_long() -> None:

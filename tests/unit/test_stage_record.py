@@ -76,13 +76,16 @@ class House:
             meters=self.meters,
             readings=self.readings,
             journal=self.journal,
-            period=self,
+            contract=self,
             clock=self.clock,
             events=self.events,
         )
 
     def reporting_period_s(self) -> int | None:
         return self.period
+
+    def booked(self, epoch: int) -> tuple[int, int] | None:
+        return (4900, 8800) if epoch == 1 else None
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -164,7 +167,30 @@ def test_one_dead_meter_is_held_and_the_other_booked(house: House) -> None:
     closed = [reading for _, reading in house.readings.closed(10)]
 
     assert [one.flags for one in closed] == [Flags.PRODUCTION_HELD | Flags.LATE]
-    assert (closed[0].produced_wh, closed[0].consumed_wh) == (5247, 9258)
+    # The register that the contract holds: it refuses a held one that moved (HeldRegisterMoved).
+    assert (closed[0].produced_wh, closed[0].consumed_wh) == (4900, 9258)
+
+
+def test_a_meter_that_dies_within_an_interval_is_held_at_what_was_stated_last(house: House) -> None:
+    house.turn(10, 91)
+    assert len(house.readings.closed(10)) == 1
+    house.production.fault = "silent"
+    house.turn(10, 45)
+    house.production.fault = ""
+    house.turn(10, 15)  # it speaks for a while, and is silent again at the boundary
+    house.production.fault = "silent"
+    house.turn(10, 40)
+    first, second = (reading for _, reading in house.readings.closed(10))
+
+    assert Flags.PRODUCTION_HELD in second.flags
+    assert second.produced_wh == first.produced_wh
+    assert second.consumed_wh > first.consumed_wh
+    # What it stated meanwhile is booked when it is back.
+    house.production.fault = ""
+    house.turn(10, 90)
+    third = house.readings.closed(10)[-1][1]
+    assert third.flags & Flags.PRODUCTION_HELD == Flags.NONE
+    assert third.produced_wh > 5500
 
 
 def test_a_busy_journal_delays_and_loses_nothing(house: House) -> None:
