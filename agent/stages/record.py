@@ -202,7 +202,7 @@ class Record:
         return close.at(self._clock.now_ms())  # after the registers were taken, so that none is from the future
 
     def _stated(self, epoch: int) -> tuple[int, int] | None:
-        """Both registers as stated last: the journal is ahead of the chain, or behind it if an old copy was restored."""
+        """Both registers as stated last. The journal is ahead of the chain, or behind it as a restored copy."""
         known = [pair for pair in (self._readings.last_stated(epoch), self._contract.booked(epoch)) if pair is not None]
         if not known:
             return None
