@@ -70,7 +70,7 @@ contract EnergyMarket is Registration, EIP712 {
             uint256 next = HouseholdSlot.advanceOrdinary(slot, reading, clock);
             // Not a balance that a stranger could shift: 0 is advanceOrdinary's "no".
             // slither-disable-next-line incorrect-equality
-            slot = next == 0 ? HouseholdSlot.advance(msg.sender, slot, reading, clock >> 80) : next;
+            slot = next == 0 ? _advance(msg.sender, slot, reading) : next;
         } while (cursor < end);
         HouseholdSlot.store(uint160(msg.sender), slot);
         uint256 minted = slot.tokens() - before.tokens();
@@ -121,7 +121,7 @@ contract EnergyMarket is Registration, EIP712 {
             // slither-disable-next-line incorrect-equality
             if (next == 0) {
                 if (signer == 0) revert InvalidSignature(reading);
-                next = HouseholdSlot.advance(address(uint160(signer)), slot, reading, clock >> 80);
+                next = _advance(address(uint160(signer)), slot, reading);
             }
             HouseholdSlot.store(signer, next);
             assembly ("memory-safe") {
@@ -150,6 +150,13 @@ contract EnergyMarket is Registration, EIP712 {
         unchecked {
             return ((block.timestamp + CLOCK_TOLERANCE_S) << 80) | ((1 << 80) - 1);
         }
+    }
+
+    /// @dev The long way. What it needs is asked anew: carrying it along would cost the ordinary readings more.
+    function _advance(address account, uint256 slot, uint256 reading) private view returns (uint256) {
+        return HouseholdSlot.advance(
+            account, slot, reading, block.timestamp + CLOCK_TOLERANCE_S, _ledger.reportingPeriodS / 2
+        );
     }
 
     /// @dev The ledger's word. It is read once and written once: through its fields that would be 300 gas more.

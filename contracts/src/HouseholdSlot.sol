@@ -52,7 +52,8 @@ library HouseholdSlot {
 
     /// @dev A meter's own error and a short overload: a tenth.
     uint256 internal constant OVERLOAD_TENTHS = 11;
-    /// @dev A float32 register in kWh steps by 62.5 Wh at the end of its range.
+    /// @dev A float32 register in kWh steps by 62.5 Wh at the end of its range. Granted once in half a period, not with each
+    /// reading: else a household that reports each second would be granted 230 kW.
     uint256 internal constant TOLERANCE_WH = 64;
     /// @dev Both sides of the plausibility check are in tenths of a watt-second.
     uint256 internal constant TENTH_WS_PER_WH = 36_000;
@@ -65,8 +66,9 @@ library HouseholdSlot {
     uint256 private constant SHARED = 0xffffffffffffffffffffffffffffffffffff;
     /// @dev One second and one sequence.
     uint256 private constant NEXT = 0x10000000100000000000000000000;
-    /// @dev The lowest bits of producedWh, takenAt, sequence and epoch.
-    uint256 private constant BORROWS = 0x10000010000000100000000010000000000;
+    /// @dev The lowest bits of producedWh, takenAt, sequence and epoch, and the two above the epoch: there it shows that
+    /// `base` was carried beyond the reading's epoch.
+    uint256 private constant BORROWS = 0x3010000010000000100000000010000000000;
     /// @dev Bits 0..135: all below the epoch.
     uint256 private constant SAME_EPOCH = 0xffffffffffffffffffffffffffffffffff;
     /// @dev Bits 0..111: takenAt and all below it.
@@ -159,7 +161,8 @@ library HouseholdSlot {
             // gains at once, unless a field fell short and borrowed from the next, which flips that one's lowest bit.
             let low := and(slot, SHARED)
             let base := add(low, NEXT)
-            let gain := sub(and(reading, NOT_LATE), base)
+            let timely := and(reading, NOT_LATE)
+            let gain := sub(timely, base)
             let produced := shr(40, gain)
             next := add(add(add(slot, gain), NEXT), shl(216, produced))
             next := mul(
@@ -168,7 +171,8 @@ library HouseholdSlot {
                     or(
                         or(
                             // Something fell; or another epoch, a flag, a bit that means nothing.
-                            or(and(xor(xor(reading, base), gain), BORROWS), gt(gain, SAME_EPOCH)),
+                            // The epoch is compared with `low`: after the highest sequence `base` is in the next one.
+                            or(and(xor(xor(timely, base), gain), BORROWS), gt(xor(timely, low), SAME_EPOCH)),
                             // A meter was held before; or taken later than now.
                             or(and(slot, HELD), gt(and(reading, UP_TO_TIME), clock))
                         ),
@@ -194,8 +198,9 @@ library HouseholdSlot {
     /// @param slot the household's slot
     /// @param reading the packed reading
     /// @param latest the latest `takenAt` accepted
+    /// @param tolerantS how long a register was not read, at least, before `TOLERANCE_WH` is granted
     /// @return the slot after the reading
-    function advance(address household, uint256 slot, uint256 reading, uint256 latest)
+    function advance(address household, uint256 slot, uint256 reading, uint256 latest, uint256 tolerantS)
         internal
         pure
         returns (uint256)
@@ -217,6 +222,7 @@ library HouseholdSlot {
                 household, Meter.PRODUCTION, last.producedWh, got.producedWh, last.productionHeldS + elapsed
             ),
             last.ratedPowerW,
+            tolerantS,
             flags & PRODUCTION_HELD != 0
         );
         got.consumptionHeldS = bookRegister(
@@ -224,6 +230,7 @@ library HouseholdSlot {
                 household, Meter.CONSUMPTION, last.consumedWh, got.consumedWh, last.consumptionHeldS + elapsed
             ),
             last.ratedPowerW,
+            tolerantS,
             flags & CONSUMPTION_HELD != 0
         );
         got.tokens = last.tokens + got.producedWh - last.producedWh;
@@ -241,12 +248,12 @@ library HouseholdSlot {
     }
 
     /// @notice Judges one register and returns for how long it is held now.
-    function bookRegister(Register memory register, uint256 ratedW, bool held)
+    function bookRegister(Register memory register, uint256 ratedW, uint256 tolerantS, bool held)
         private
         pure
         returns (uint256)
     {
-        requirePlausible(register, ratedW);
+        requirePlausible(register, ratedW, register.unreadS < tolerantS ? 0 : TOLERANCE_WH);
         if (!held) return 0;
         if (register.gotWh != register.lastWh) {
             revert HeldRegisterMoved(register.household, register.meter, register.lastWh, register.gotWh);
@@ -255,12 +262,12 @@ library HouseholdSlot {
     }
 
     /// @notice Reverts if a register fell, or rose by more than the connection can carry.
-    function requirePlausible(Register memory register, uint256 ratedW) internal pure {
+    function requirePlausible(Register memory register, uint256 ratedW, uint256 toleranceWh) internal pure {
         if (register.gotWh < register.lastWh) {
             revert RegisterFell(register.household, register.meter, register.lastWh, register.gotWh);
         }
         uint256 gainWh = register.gotWh - register.lastWh;
-        uint256 allowed = ratedW * register.unreadS * OVERLOAD_TENTHS + TOLERANCE_WH * TENTH_WS_PER_WH;
+        uint256 allowed = ratedW * register.unreadS * OVERLOAD_TENTHS + toleranceWh * TENTH_WS_PER_WH;
         if (gainWh * TENTH_WS_PER_WH > allowed) {
             revert ImpossibleEnergy(register.household, register.meter, allowed / TENTH_WS_PER_WH, gainWh);
         }

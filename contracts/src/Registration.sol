@@ -109,7 +109,9 @@ abstract contract Registration is EnergyToken {
         uint256 lastWh = production ? fields.producedWh : fields.consumedWh;
         uint256 unreadS = elapsed + (production ? fields.productionHeldS : fields.consumptionHeldS);
         HouseholdSlot.requirePlausible(
-            HouseholdSlot.Register(account, meter, lastWh, closingWh, unreadS), record.ratedPowerW
+            HouseholdSlot.Register(account, meter, lastWh, closingWh, unreadS),
+            record.ratedPowerW,
+            HouseholdSlot.TOLERANCE_WH
         );
         fields.epoch += 1;
         fields.sequence = 0;

@@ -11,7 +11,7 @@ contract SlotHarness {
     }
 
     function stepwise(uint256 slot, uint256 word, uint256 latest) external pure returns (uint256) {
-        return HouseholdSlot.advance(address(1), slot, word, latest);
+        return HouseholdSlot.advance(address(1), slot, word, latest, 450);
     }
 
     function repack(uint256 slot) external pure returns (uint256) {
@@ -74,6 +74,18 @@ contract HouseholdSlotTest is MarketTest {
         equal(0, harness.ordinary(slot, pack(1, 3, START - 900, 5, 5), clock(START + 900)), "takenAt");
         slot = pack(1, (1 << 24) - 2, START, 5, 5) | (rated << 192);
         equal(0, harness.ordinary(slot, pack(2, 2, START + 900, 5, 5), clock(START + 900)), "sequence");
+    }
+
+    /// After the highest sequence comes the office's next epoch: a household must not open one by itself.
+    function test_sequence_that_is_used_up_opens_no_epoch() public view {
+        uint256 most = (1 << 24) - 1;
+        uint256 slot = pack(1, most, START, 5, 5) | (uint256(RATED_W) << 192);
+        equal(0, harness.ordinary(slot, pack(2, 0, START + 900, 6, 6), clock(START + 900)), "next epoch");
+        equal(0, harness.ordinary(slot, pack(2, 7, START + 900, 6, 6), clock(START + 900)), "further on");
+        equal(0, harness.ordinary(slot, pack(1, 1, START + 900, 6, 6), clock(START + 900)), "from the start");
+        slot = pack(255, most, START, 5, 5) | (uint256(RATED_W) << 192);
+        uint256 word = flagged(pack(0, 0, START + 900, 6, 6), HouseholdSlot.PRODUCTION_HELD);
+        equal(0, harness.ordinary(slot, word, clock(START + 900)), "carried into the flags");
     }
 
     function test_full_slot_refuses_more_tokens() public {

@@ -89,7 +89,8 @@ contract Households is MarketTest {
     function follow(address home, uint256 seed) private returns (uint256 word) {
         uint256 previous = last[home];
         uint256 elapsed = seed % 3600 + 1;
-        uint256 most = uint256(RATED_W) * elapsed * 11 / 36_000 + 64;
+        uint256 most = uint256(RATED_W) * elapsed * 11 / 36_000;
+        if (elapsed >= 450) most += 64; // half a period
         uint256 flags = (seed >> 32) % 8;
         uint256 produced = flags & HouseholdSlot.PRODUCTION_HELD == 0 ? (seed >> 64) % (most + 1) : 0;
         uint256 consumed = flags & HouseholdSlot.CONSUMPTION_HELD == 0 ? (seed >> 128) % (most + 1) : 0;

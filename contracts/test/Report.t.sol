@@ -155,6 +155,17 @@ contract ReportTest is MarketTest {
         equal(most, market.balanceOf(home), "tokens");
     }
 
+    /// The tolerance is for a coarse register, not for each reading: 3600 readings an hour would add up to 230 kW.
+    function test_readings_in_haste_are_granted_no_tolerance() public {
+        report(home, reading(1, 0, 0));
+        uint256 carriedWh = uint256(RATED_W) * 449 * 11 / 36_000;
+        bytes memory why = abi.encodeWithSelector(
+            ImpossibleEnergy.selector, home, Meter.PRODUCTION, carriedWh, carriedWh + 1
+        );
+        refuse(home, pack(1, 2, START + 1349, FIRST_PRODUCED + carriedWh + 1, FIRST_CONSUMED), why);
+        report(home, pack(1, 2, START + 1349, FIRST_PRODUCED + carriedWh, FIRST_CONSUMED));
+    }
+
     function test_clock_may_be_a_minute_ahead() public {
         vm.warp(START + 900 - 61);
         refuse(
