@@ -22,6 +22,9 @@ FILE_NAME = "journal.sqlite"
 
 # A command that holds the journal is done in milliseconds; a stage must come back before its watchdog budget ends.
 _BUSY_MS = 5_000
+# Once another has held it for so long, each further transaction asks for a moment only, until one is taken: threads
+# wait in line here, and each with its whole patience would be waited for longer than the watchdog waits.
+_STILL_BUSY_MS = 50
 # 4 MB of log between checkpoints: few large sequential writes are kinder to an SD card than many small ones.
 _CHECKPOINT_PAGES = 1_000
 
@@ -57,6 +60,7 @@ class Journal:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._patience_ms = _BUSY_MS
         with _mapped(path):
             # The file holds the household's data: nobody else reads it, whatever the process's umask is.
             if not read_only and not path.exists():
@@ -137,7 +141,7 @@ class Journal:
             if self._in_transaction():  # a room calls another room: one commit, the outermost
                 yield self
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield self
                 self._connection.execute("COMMIT")
@@ -146,6 +150,20 @@ class Journal:
                 if self._in_transaction():
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _begin(self) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            self._wait_at_most(_STILL_BUSY_MS)
+            raise
+        self._wait_at_most(_BUSY_MS)
+
+    def _wait_at_most(self, milliseconds: int) -> None:
+        """How long SQLite waits for another process."""
+        if self._patience_ms != milliseconds:
+            self._connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
+            self._patience_ms = milliseconds
 
     def _in_transaction(self) -> bool:
         return self._connection.in_transaction

@@ -118,7 +118,7 @@ def build(
         meters=rows.meters,
         readings=rows.readings,
         journal=journal,
-        period=follow,
+        contract=follow,
         clock=clock,
         events=events,
     )

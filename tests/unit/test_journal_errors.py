@@ -123,6 +123,24 @@ def test_locked_by_another_process_is_busy_within_the_bound(journal: Journal, tm
     assert journal.fact("a") == "1"
 
 
+def test_who_waits_behind_a_busy_turn_is_not_kept_as_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 8: eight loops that each wait five seconds for the lock, one after the other, looked hung."""
+    monkeypatch.setattr(room, "_BUSY_MS", 400)
+    journal, _ = open_journal(tmp_path)
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for patience in (400, 50, 50):
+        assert pragma(journal, "busy_timeout") == patience
+        with pytest.raises(JournalBusy):
+            journal.set_fact("a", "1")
+    other.execute("ROLLBACK")
+    other.close()
+    journal.set_fact("a", "1")
+
+    assert pragma(journal, "busy_timeout") == 400
+    journal.close()
+
+
 def test_the_bound_is_below_the_watchdogs_patience(journal: Journal) -> None:
     assert pragma(journal, "busy_timeout") == 5000
 
