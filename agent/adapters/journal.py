@@ -252,8 +252,9 @@ def _set_aside(path: Path) -> Path:
 def _migrations() -> list[tuple[str, str]]:
     """``(name, SQL)`` of each step, in order; the first is form 1."""
     folder = files("agent.adapters") / "migrations"
-    found = sorted((entry.name, entry.read_text(encoding="utf-8")) for entry in folder.iterdir())
-    return [(name, script) for name, script in found if name.endswith(".sql")]
+    # Beside the steps lies what an installation compiles.
+    steps = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return sorted((entry.name, entry.read_text(encoding="utf-8")) for entry in steps)
 
 
 @contextmanager
