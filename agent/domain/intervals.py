@@ -80,6 +80,9 @@ class Close:
         boundary_ms = self.boundary * _MS
         if self.production is None or self.consumption is None or now_ms < boundary_ms:
             return None
+        if now_ms >= boundary_ms + self.period_s * _MS:
+            # Kept waiting over the next boundary: two readings of one second would be one too many for the contract.
+            return None
         # A register from the future was read before the clock was set back: nobody knows on which side of the boundary.
         both = (self.production, self.consumption)
         fresh = [register for register in both if boundary_ms <= register.taken_ms <= now_ms]

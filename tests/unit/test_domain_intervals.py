@@ -74,6 +74,12 @@ def test_a_meter_of_which_nothing_was_ever_stated_cannot_be_held() -> None:
     assert replace(CLOSE, stated=None).at(MS + 800) is not None
 
 
+def test_an_interval_that_was_kept_waiting_over_the_next_boundary_is_left_to_that() -> None:
+    late = replace(CLOSE, production=register(10, 900_100), consumption=register(20, 900_200))
+
+    assert late.at(MS + 900_300) is None
+
+
 def test_both_silent_states_nothing_however_long() -> None:
     assert replace(CLOSE, production=register(1, -1), consumption=register(2, -1)).at(MS + 800_000) is None
 
