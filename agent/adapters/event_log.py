@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -130,4 +131,6 @@ class EventLog:
         with self._lock:
             self._waiting.append((at, event, level, facts))
         tell = {"info": self._logger.info, "warning": self._logger.warning, "error": self._logger.error}[level]
-        tell(event, **facts)
+        # A log that cannot be written (its disk is full, its reader is gone) ends no loop: the journal has the event.
+        with suppress(OSError):
+            tell(event, **facts)

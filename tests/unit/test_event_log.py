@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from agent.adapters.event_log import EventLog
@@ -105,6 +107,17 @@ def test_a_busy_journal_keeps_events_waiting_bounded(desk: Desk) -> None:
     assert desk.log.flush()
 
     assert [facts["entry"] for _, _, _, facts in desk.rows.rows] == list(range(200, 1_200))
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(event: str, **_facts: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", event)
+
+    monkeypatch.setattr(desk.logger, "info", fail)
+    desk.log.info("a")
+    assert desk.log.flush()
+
+    assert [row[1] for row in desk.rows.rows] == ["a"]
 
 
 def test_a_failed_disk_is_not_swallowed(desk: Desk) -> None:
