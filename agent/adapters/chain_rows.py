@@ -6,10 +6,12 @@ import json
 from dataclasses import asdict
 
 from agent.adapters.journal import Journal
-from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.errors import ConfigurationInvalid
+from agent.domain.market import ChainPin, Head, HouseholdState, Parameters
 
 _PARAMETERS = "parameters"
 _HOUSEHOLD = "household"
+_WRITTEN_FOR = "written_for"
 
 
 class ChainRows:
@@ -17,6 +19,36 @@ class ChainRows:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+
+    def bind(self, account: str, pin: ChainPin) -> None:
+        """Keep for whom this journal is, or compare: its signed bytes and numbers are worth nothing to another.
+
+        Args:
+            account: the household.
+            pin: its chain and contract.
+
+        Raises:
+            ConfigurationInvalid: it was written for another household, chain or contract.
+        """
+        ours = {
+            "household.account": account,
+            "chain.id": pin.chain_id,
+            "chain.genesis": pin.genesis_hash,
+            "chain.contract": pin.contract,
+        }
+        kept = self._journal.fact(_WRITTEN_FOR)
+        if kept is None:
+            self._journal.set_fact(_WRITTEN_FOR, json.dumps(ours))
+            return
+        theirs = json.loads(kept)
+        problems = [
+            f"{key}: it is {value}, but the journal {self._journal.path} was written for {theirs[key]}; put that back,"
+            " or name another journal.directory when nothing waits in this one"
+            for key, value in ours.items()
+            if value != theirs[key]
+        ]
+        if problems:
+            raise ConfigurationInvalid(problems)
 
     def parameters(self) -> Parameters | None:
         """The parameters, or None if the contract was never asked."""

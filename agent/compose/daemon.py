@@ -12,6 +12,7 @@ from agent.adapters.clock import SystemClock
 from agent.adapters.event_log import EventLog, Logger
 from agent.adapters.event_rows import EventRows
 from agent.adapters.journal import Journal, open_journal
+from agent.adapters.journal_hold import JournalHold
 from agent.adapters.market import Market
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.meters import DriverMeter
@@ -79,13 +80,15 @@ def build(
         may_reload: says what is wrong with a new configuration, or None.
 
     Raises:
-        Stop: the key or the journal cannot be opened.
+        Stop: the key or the journal cannot be opened, or the journal is another household's.
+        JournalBusy: another agent has the journal.
         drivers.errors.ConfigurationError: the meters' configuration is wrong.
     """
     directory = configuration.journal.directory
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = parts.open_key(configuration, environ)
     clock = parts.open_clock(configuration)
+    hold = JournalHold(directory)  # before the file is looked at: a damaged one is moved away
     journal, damaged = open_journal(directory)
     rows = Rows(
         journal,
@@ -95,6 +98,7 @@ def build(
         EventRows(journal),
         ChainRows(journal),
     )
+    rows.chain.bind(key.address, parts.pin(configuration))
     events = EventLog(logger=logger, rows=rows.events, clock=clock)
     _tell_start(configuration, events, key.address, damaged)
     nodes = parts.open_nodes(configuration, events)
@@ -192,7 +196,7 @@ def build(
         )
         loops.append(Loop("publish", publish.run_once, every_s=1.0, offset_s=0.6, at_once=True))
         closers.append(lambda reason: publish.stop(reason, deadline_s=2.0))
-    closers += [lambda _: nodes.close(), lambda _: _flush(events), lambda _: journal.close()]
+    closers += [lambda _: nodes.close(), lambda _: _flush(events), lambda _: journal.close(), lambda _: hold.close()]
     return Daemon(
         loops=loops,
         clock=clock,
