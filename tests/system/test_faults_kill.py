@@ -15,7 +15,7 @@ from simulators.rig import AREA, Rig, Scene, stop_agent
 from tests.system.agreement import assert_agreement, come_to_rest, wait_for_log
 
 KILLS = int(os.environ.get("KILLS", "100"))
-PERIOD_S = 7
+PERIOD_S = 8
 INTERVALS = 60
 
 
@@ -49,6 +49,7 @@ def test_a_hundred_kills_leave_each_interval_on_the_chain_exactly_once(tmp_path:
         wait_for_log(rig, "agent.started", starts, within_s=60)
         readings = come_to_rest(rig, collector, within_s=120)
         assert stop_agent(agent) == 0
+        assert [reading for reading in readings if reading["state"] != "final"] == []
         assert_agreement(rig, collector, readings)
         ends = [reading["intervalEnd"] for reading in readings]
         assert len(ends) >= INTERVALS
