@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from eth_utils.address import to_checksum_address
+
 from agent.adapters import node_answers
 from agent.adapters.full_node import Call, FullNode, RpcRefused
 from agent.adapters.market import Market
@@ -107,6 +109,11 @@ class MarketChain:
     def household(self, contract: str, account: str) -> HouseholdState:
         """What the contract holds of a household."""
         return self._market.read_household(self._asked(contract, "household", account))
+
+    def meter_owner(self, contract: str, meter_id: bytes) -> str:
+        """The account that a meter is bound to, checksummed; the zero address if none."""
+        (owner,) = self._market.read("meterOwner", self._asked(contract, "meterOwner", meter_id)).values()
+        return str(to_checksum_address(owner))
 
     def constant(self, contract: str, function: str) -> Any:  # noqa: ANN401 - the type is the contract's
         """What a function without arguments returns."""

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from agent.domain.deployment import Roles
 from agent.domain.errors import AgentError, ConfigurationInvalid
 from agent.domain.market import Parameters
-from agent.operator import commands
+from agent.operator import commands, households
 from agent.operator.arguments import parser
 from agent.operator.commands import Told
+from agent.operator.enrolment import MeterStatement
 
 DONE, FAILED, MISUSE, BAD_CONFIGURATION = 0, 1, 2, 78
 
@@ -69,7 +70,19 @@ def _run(asked: argparse.Namespace, change: commands.Change | None) -> Told:
         if change is not None:
             return commands.set_parameters(chain, sender, deployments, change)
         if asked.command == "approve":
-            return commands.approve(chain, sender, deployments, asked.request, recover=wiring.recover, fund=asked.fund)
+            return commands.approve(
+                chain,
+                sender,
+                deployments,
+                asked.request,
+                recover=wiring.recover,
+                fund=asked.fund,
+                most_age_s=asked.max_age,
+            )
+        if asked.command == "suspend":
+            return households.suspend(chain, sender, deployments, asked.household, lift=asked.lift)
+        if asked.command == "replace-meter":
+            return households.replace_meter(chain, sender, deployments, asked.household, _replacement(asked))
         return commands.deploy(chain, sender, deployments, _market(asked), again=asked.again)
 
 
@@ -85,6 +98,15 @@ def _market(asked: argparse.Namespace) -> commands.Market:
             retail_tariff=asked.retail,
             paused=False,
         ),
+    )
+
+
+def _replacement(asked: argparse.Namespace) -> households.Replacement:
+    return households.Replacement(
+        meter=asked.meter,
+        new=MeterStatement(asked.profile, asked.serial, asked.opening),
+        closing_wh=asked.closing,
+        reset=asked.reset,
     )
 
 

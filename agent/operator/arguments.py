@@ -7,6 +7,8 @@ from pathlib import Path
 
 from eth_utils.address import is_address, to_checksum_address
 
+# Registration takes a day or two; a register that is older has carried energy which nobody watched.
+_MOST_AGE_S = 7 * 24 * 3600
 _DEFAULT_STATE = Path("~/.local/state/prosumer-operator")
 _EPILOG = """\
 exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (node URL)
@@ -39,6 +41,12 @@ def _seconds(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1 second")
     return number
+
+
+def _model(text: str) -> str:
+    if not text or ":" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no model's name, such as eastron_sdm120")
+    return text
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,6 +82,8 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _deploy(commands.add_parser("deploy", parents=[common], help="deploy a market and write its deployment file"))
     _approve(commands.add_parser("approve", parents=[common], help="verify an enrolment request and enrol it"))
+    _suspend(commands.add_parser("suspend", parents=[common], help="refuse a household's readings, or take them again"))
+    _replace_meter(commands.add_parser("replace-meter", parents=[common], help="enter a new meter, or a reset one"))
     _parameters(commands.add_parser("parameters", parents=[common], help="show or set the market's parameters"))
     return whole
 
@@ -94,6 +104,30 @@ def _approve(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fund", type=_whole, metavar="WEI", help="top the household's account up to this balance, for its gas"
     )
+    command.add_argument(
+        "--max-age",
+        type=_seconds,
+        default=_MOST_AGE_S,
+        metavar="S",
+        help="how old its registers may be (default: %(default)s)",
+    )
+
+
+def _suspend(command: argparse.ArgumentParser) -> None:
+    command.add_argument("household", type=_account, metavar="ADDRESS", help="the household's account")
+    command.add_argument("--lift", action="store_true", help="take its readings again")
+
+
+def _replace_meter(command: argparse.ArgumentParser) -> None:
+    command.add_argument("household", type=_account, metavar="ADDRESS", help="the household's account")
+    command.add_argument("--meter", required=True, choices=("production", "consumption"), help="which of the two")
+    command.add_argument("--profile", required=True, type=_model, metavar="MODEL", help="the new meter's model")
+    command.add_argument("--serial", required=True, help="the new meter's serial number")
+    command.add_argument("--opening", required=True, type=_whole, metavar="WH", help="its register when it was put in")
+    command.add_argument(
+        "--closing", type=_whole, metavar="WH", help="the old meter's last register (default: the last one booked)"
+    )
+    command.add_argument("--reset", action="store_true", help="it is the same meter, whose register began anew")
 
 
 def _parameters(command: argparse.ArgumentParser) -> None:

@@ -140,6 +140,7 @@ def approve(
     *,
     recover: Callable[[str, str], str],
     fund: int | None,
+    most_age_s: int,
 ) -> Told:
     """Enrol the household that made a request.
 
@@ -149,6 +150,8 @@ def approve(
         deployments: the files.
         request: the request's file.
         recover: who signed a text.
+        most_age_s: how old the request's registers may be, seconds: what a register may have gained at its first
+            reading grows with its age.
         fund: wei that the household's account shall hold at least; None for whatever it has.
 
     Raises:
@@ -172,6 +175,11 @@ def approve(
             raise BadRequest(f"household {asked.household} is enrolled already; a new meter comes by replaceMeter")
         told["enrolled"] = "before"
     else:
+        if (age := chain.head().timestamp - asked.created_at) > most_age_s and not enrolled:
+            raise BadRequest(
+                f"the request's registers were read {age} s before the newest block, and at most {most_age_s} s are"
+                " taken: have the household run 'prosumer-agent enrol' anew, or say --max-age"
+            )
         told["transaction"] = sender.send(contract, data).tx_hash
         told["enrolled"] = "now"
         sender.done()

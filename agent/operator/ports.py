@@ -72,6 +72,9 @@ class Chain(Protocol):
     def household(self, contract: str, account: str) -> HouseholdState:
         """What the contract holds of a household."""
 
+    def meter_owner(self, contract: str, meter_id: bytes) -> str:
+        """The account that a meter is bound to, checksummed; the zero address if none."""
+
 
 class Deployments(Protocol):
     """Deployed markets, a file for each chain id."""

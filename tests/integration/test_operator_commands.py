@@ -63,7 +63,9 @@ class Office:
         told = self.capsys.readouterr()
         return code, json.loads(told.out) if told.out else None, told.err
 
-    def request(self, deployed: dict[str, Any], wallet: LocalAccount = HOUSEHOLD, serial: str = "1") -> Path:
+    def request(
+        self, deployed: dict[str, Any], wallet: LocalAccount = HOUSEHOLD, serial: str = "1", age_s: int = 1000
+    ) -> Path:
         asked: dict[str, Any] = {
             "schema": enrolment.SCHEMA,
             "household": wallet.address,
@@ -73,7 +75,7 @@ class Office:
             "consumptionMeter": {"profile": "eastron_sdm120", "serial": serial + "c", "registerWh": 2000},
             "chainId": deployed["chainId"],
             "contract": deployed["contract"],
-            "createdAt": int(time.time()) - 1000,
+            "createdAt": int(time.time()) - age_s,
         }
         signature = wallet.sign_message(encode_defunct(text=enrolment.canonical(asked))).signature.hex()
         path = self.path / f"request-{wallet.address}.json"
@@ -219,6 +221,16 @@ def test_a_forged_request_enrols_nobody(office: Office) -> None:
     code, _, says = office.run("approve", str(path))
     assert code == 1
     assert "was signed by" in says
+
+
+def test_registers_of_long_ago_enrol_nobody(office: Office) -> None:
+    # What the first reading may state grows with their age: a year of the connection's full rating.
+    deployed = office.run("deploy")[1]
+    path = office.request(deployed, age_s=8 * 24 * 3600)
+    code, _, says = office.run("approve", str(path))
+    assert code == 1
+    assert "--max-age" in says
+    assert office.run("approve", str(path), "--max-age", str(9 * 24 * 3600))[0] == 0
 
 
 def test_another_chain_under_the_same_number_is_found_out(office: Office) -> None:
