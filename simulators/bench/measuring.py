@@ -80,7 +80,7 @@ def measure(names: Collection[str], extent: Extent, say: Callable[[str], None]) 
             say(f"{extent.latencies} intervals of {extent.latency_period_s} s")
             household.let_pass(extent.latencies)
             found.append(_latency(household.latencies()[_WARM_UP:], extent))
-        if disk is not None:
+        if disk is not None and extent.idle_s:  # only what is extrapolated needs it
             household.age()
         if {DAEMON, DISK, RPC} & set(names):
             found += _watched(household, disk, names, extent, say)
