@@ -90,20 +90,23 @@ class NodePool:
 
     # What the submit and confirm stages ask.
 
-    def pending_nonce(self) -> int:
+    def pending_nonce(self, witnesses: int = 1) -> int:
         """The account's next nonce, counting what waits in the mempools: the highest that a second node comes near.
 
         Asked before anything is signed, so each node's chain id is looked at again.
 
+        Args:
+            witnesses: how many nodes must answer.
+
         Raises:
-            NodeUnavailable: no node gave a usable answer.
+            NodeUnavailable: fewer nodes gave a usable answer.
         """
 
         def ask(node: FullNode) -> int:
             node.confirm_chain()
             return node.nonce(self._account, pending=True)
 
-        return node_votes.pending_nonce(self._answers(ask))
+        return node_votes.pending_nonce(self._answers(ask, witnesses))
 
     def fee_quote(self) -> FeeQuote:
         """What gas costs now.
@@ -121,14 +124,19 @@ class NodePool:
         """
         return max(self._answers(lambda node: node.balance(self._account)))
 
-    def household(self) -> HouseholdState:
+    def household(self, witnesses: int = 1) -> HouseholdState:
         """What the contract holds of the household, at the newest block.
 
+        Args:
+            witnesses: how many nodes must answer.
+
         Raises:
-            NodeUnavailable: no node gave a usable answer.
+            NodeUnavailable: fewer nodes gave a usable answer.
         """
         call = self._contract_call("household", self._account)
-        return node_votes.household(self._answers(lambda node: self._market.read_household(node.eth_call(call))))
+        return node_votes.household(
+            self._answers(lambda node: self._market.read_household(node.eth_call(call)), witnesses)
+        )
 
     def rehearse(self, to: str, data: bytes) -> None:
         """Call it as the account would, without sending.
@@ -272,9 +280,13 @@ class NodePool:
         with self._lock:
             return [standing for standing in self._standings if standing.usable]
 
-    def _answers(self, work: Callable[[FullNode], T]) -> list[T]:
+    def _answers(self, work: Callable[[FullNode], T], witnesses: int = 1) -> list[T]:
         self._refresh_if_old()
-        return [answer for _, answer in self._some(self._asking.ask(self._usable(), work, grace_s=self._grace_s))]
+        grace_s = self._grace_s if witnesses == 1 else self._deadline_s
+        answers = self._some(self._asking.ask(self._usable(), work, grace_s=grace_s))
+        if len(answers) < witnesses:
+            raise NodeUnavailable(f"{len(answers)} full node answered, and this is believed when {witnesses} say it")
+        return [answer for _, answer in answers]
 
     def _some(self, answers: list[tuple[Standing, T]]) -> list[tuple[Standing, T]]:
         if not answers:

@@ -105,6 +105,12 @@ def build(
     polls = _polls(configuration, rows, clock, events)
     began_at = clock.now_ms() // 1000
     fresh = 0 <= began_at - (rows.meters.newest_minute() or 0) <= _FRESH_S
+    rules = Rules(
+        depth=configuration.chain.depth,
+        agreement=min(2, len(configuration.chain.nodes)),
+        resend_s=configuration.fees.resend_after_s,
+        bump_s=configuration.fees.bump_after_s,
+    )
     follow = Follow(
         nodes=nodes,
         parameters=rows.chain,
@@ -114,6 +120,7 @@ def build(
         journal=journal,
         clock=clock,
         events=events,
+        agreement=rules.agreement,
         fresh=fresh,
     )
     record = Record(
@@ -127,12 +134,6 @@ def build(
         events=events,
     )
     seal = Seal(readings=rows.readings, journal=journal, signer=key, gate=follow, clock=clock)
-    rules = Rules(
-        depth=configuration.chain.depth,
-        agreement=min(2, len(configuration.chain.nodes)),
-        resend_s=configuration.fees.resend_after_s,
-        bump_s=configuration.fees.bump_after_s,
-    )
     fees = Fees(most=configuration.fees.max_fee_per_gas_wei)
     submit = Submit(
         outbox=rows.outbox,

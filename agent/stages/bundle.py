@@ -21,11 +21,11 @@ _MOST_REFUSALS = 3
 class Nodes(Protocol):
     """The full nodes, asked together."""
 
-    def household(self) -> HouseholdState:
-        """What the contract holds of the household, at the newest block.
+    def household(self, witnesses: int = 1) -> HouseholdState:
+        """What the contract holds of the household, at the newest block, said by so many nodes or more.
 
         Raises:
-            NodeUnavailable: no node gave a usable answer.
+            NodeUnavailable: fewer nodes gave a usable answer.
         """
 
 
@@ -81,6 +81,8 @@ class Bundle:
 
     Args:
         contract: the market's address.
+        agreement: how many nodes must say that the contract holds a later reading than one that waits: that one is
+            never sent.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Bundle:
         verifier: Verifier,
         codec: Codec,
         contract: str,
+        agreement: int,
         clock: Clock,
         events: Events,
     ) -> None:
@@ -101,6 +104,7 @@ class Bundle:
         self._verifier = verifier
         self._codec = codec
         self._contract = contract
+        self._agreement = agreement
         self._clock = clock
         self._events = events
 
@@ -143,6 +147,8 @@ class Bundle:
 
     def _bundle(self, household: HouseholdState, batch: list[tuple[int, SignedReading]]) -> bool:
         """Put one batch in, or out of the way; returns whether that changed anything."""
+        if any(_covered(signed.reading, household) for _, signed in batch):
+            household = self._nodes.household(self._agreement)
         covered = [row for row, signed in batch if _covered(signed.reading, household)]
         if covered:
             self._readings.set_state(covered, ReadingState.COVERED, "the contract already holds a later reading")

@@ -33,11 +33,11 @@ class Nodes(Protocol):
     def parameters(self) -> Parameters:
         """The market's parameters."""
 
-    def household(self) -> HouseholdState:
-        """What the contract holds of the household."""
+    def household(self, witnesses: int = 1) -> HouseholdState:
+        """What the contract holds of the household, said by so many nodes or more."""
 
-    def pending_nonce(self) -> int:
-        """The account's next nonce, counting what waits in the mempools."""
+    def pending_nonce(self, witnesses: int = 1) -> int:
+        """The account's next nonce, counting what waits in the mempools, said by so many nodes or more."""
 
 
 class MeterRows(Protocol):
@@ -93,6 +93,8 @@ class Follow:
     """Keeps the journal's view of the contract up to date.
 
     Args:
+        agreement: how many nodes must say that the chain knows more than this journal: numbers that are left out on the
+            word of one that lies never come back.
         fresh: whether the journal was written so recently that no other copy can have gone on without it; then
             readings may be numbered before the chain has been asked.
     """
@@ -108,6 +110,7 @@ class Follow:
         journal: Together,
         clock: Clock,
         events: Events,
+        agreement: int,
         fresh: bool,
     ) -> None:
         self._nodes = nodes
@@ -118,6 +121,7 @@ class Follow:
         self._journal = journal
         self._clock = clock
         self._events = events
+        self._agreement = agreement
         self._fresh = fresh
         self._lock = threading.Lock()
         self._parameters = parameters.parameters()
@@ -134,6 +138,9 @@ class Follow:
             self._compare_clock(head)
             parameters, household = self._nodes.parameters(), self._nodes.household()
             nonce = None if self._reconciled else self._nodes.pending_nonce()
+            if nonce is not None and self._is_behind(household, nonce):
+                household = self._nodes.household(self._agreement)
+                nonce = self._nodes.pending_nonce(self._agreement)
             with self._journal.transaction():
                 changed = self._take_parameters(parameters)
                 changed |= self._take_household(household, head)
@@ -198,12 +205,18 @@ class Follow:
             )
         return True
 
+    def _is_behind(self, household: HouseholdState, nonce: int) -> bool:
+        """Whether the chain knows more than this journal.
+
+        A transaction that the journal does not know may carry numbers that are not on the chain yet.
+        """
+        return household.sequence >= self._readings.next_sequence(household.epoch) or nonce > self._outbox.next_nonce()
+
     def _reconcile(self, household: HouseholdState, nonce: int) -> None:
         """Continue above what the chain has seen, should this journal be an old copy."""
-        ours, given = self._readings.next_sequence(household.epoch), self._outbox.next_nonce()
-        # A transaction that this journal does not know may carry numbers that are not on the chain yet.
-        if household.sequence < ours and nonce <= given:
+        if not self._is_behind(household, nonce):
             return
+        ours, given = self._readings.next_sequence(household.epoch), self._outbox.next_nonce()
         if household.epoch:
             self._readings.raise_floor(household.epoch, max(household.sequence, ours - 1) + _LEAP)
             self._readings.raise_end(household.taken_at)

@@ -36,6 +36,13 @@ from agent.stages.ports import Outbox as OutboxPort
 class Nodes(Protocol):
     """The full nodes, asked together: those that answer, are on the pinned chain and do not lag."""
 
+    def mined_nonce(self) -> int:
+        """How many of the account's transactions are mined, the lowest that a usable node says.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+
     def pending_nonce(self) -> int:
         """The account's next nonce, counting what waits in the mempools (the highest that a usable node says).
 
@@ -57,11 +64,11 @@ class Nodes(Protocol):
             NodeUnavailable: no node gave a usable answer.
         """
 
-    def household(self) -> HouseholdState:
-        """What the contract holds of the household, at the newest block.
+    def household(self, witnesses: int = 1) -> HouseholdState:
+        """What the contract holds of the household, at the newest block, said by so many nodes or more.
 
         Raises:
-            NodeUnavailable: no node gave a usable answer.
+            NodeUnavailable: fewer nodes gave a usable answer.
         """
 
     def rehearse(self, to: str, data: bytes) -> None:
@@ -171,6 +178,7 @@ class Submit:
             verifier=signer,
             codec=codec,
             contract=contract,
+            agreement=rules.agreement,
             clock=clock,
             events=events,
         )
@@ -188,7 +196,7 @@ class Submit:
                 return False
             return self._turn()
         except NotYet as wait:
-            self._wait(f"the contract takes nothing from this household now: {wait}")
+            self._wait(f"nothing can be sent from this household now: {wait}")
             return False
         except (NodeUnavailable, JournalBusy):  # the pool and the record stage say so; everything stays where it is
             return False
@@ -242,6 +250,9 @@ class Submit:
         self._outbox.adopt_nonce(theirs)
         ours = self._outbox.next_nonce()
         if theirs > ours:
+            if self._nodes.mined_nonce() <= ours:
+                # A person must end a halt, so one node's word about its mempool, or a lie, is not enough for one.
+                raise NotYet(f"a full node says that the account's next nonce is {theirs}, and ours is {ours}")
             why = (
                 f"the account's next nonce is {theirs}, but this agent has used only those below {ours}:"
                 " the key is in use elsewhere"

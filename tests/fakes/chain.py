@@ -215,8 +215,14 @@ class Chain:
             raise NodeUnavailable("no node answers")
         return up
 
-    def pending_nonce(self) -> int:
-        return max(self._pending(node) for node in self._up())
+    def pending_nonce(self, witnesses: int = 1) -> int:
+        return max(self._pending(node) for node in self._witnesses(witnesses))
+
+    def _witnesses(self, count: int) -> list[Node]:
+        nodes = self._up()
+        if len(nodes) < count:
+            raise NodeUnavailable(f"{len(nodes)} answered, not {count}")
+        return nodes
 
     def _pending(self, node: Node) -> int:
         nonce = self.seen_by(node)[-1].nonce
@@ -236,8 +242,8 @@ class Chain:
         self._up()
         return self.funds
 
-    def household(self) -> HouseholdState:
-        return node_votes.household([self.seen_by(node)[-1].state for node in self._up()])
+    def household(self, witnesses: int = 1) -> HouseholdState:
+        return node_votes.household([self.seen_by(node)[-1].state for node in self._witnesses(witnesses)])
 
     def parameters(self) -> Parameters:
         self._up()

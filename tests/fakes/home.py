@@ -112,6 +112,7 @@ class Home:
             journal=self.journal,
             clock=self.clock,
             events=self.events,
+            agreement=RULES.agreement,
             fresh=self.fresh,
         )
         self.record = Record(

@@ -239,6 +239,16 @@ def test_the_mined_nonce_is_the_lowest_and_shares_its_requests_with_a_sighting()
     assert [rpc.asked["eth_getTransactionCount"] for rpc in house.rpcs] == before
 
 
+def test_what_needs_two_witnesses_is_not_believed_from_one() -> None:
+    house = House(2)
+    assert house.pool.pending_nonce(2) == house.pool.pending_nonce()
+    house.rpcs[0].fault = NodeUnavailable("no answer in time")
+    assert house.pool.pending_nonce() >= 0
+    for ask in (house.pool.pending_nonce, house.pool.household):
+        with pytest.raises(NodeUnavailable, match="1 full node answered"):
+            ask(2)
+
+
 def test_a_rehearsal_tells_what_the_contract_says() -> None:
     house = House(1)
     house.pool.rehearse(CONTRACT, b"")
