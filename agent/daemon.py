@@ -160,14 +160,16 @@ class Daemon:
 
     def _failed(self, loop: str, error: BaseException) -> None:
         """A turn raised: nobody here can mend it, so the process ends and the service manager starts it again."""
-        self._events.error(
-            "loop.failed",
-            loop=loop,
-            problem=f"{type(error).__name__}: {error}",
-            exception=error,
-            advice="the agent is started again by itself; if it goes on, report it with the log",
-        )
-        self._ending.begin(EXIT_FAILED, f"{loop} failed")
+        try:
+            self._events.error(
+                "loop.failed",
+                loop=loop,
+                problem=f"{type(error).__name__}: {error}",
+                exception=error,
+                advice="the agent is started again by itself; if it goes on, report it with the log",
+            )
+        finally:  # whatever keeps it from being said, a process without this loop must not go on
+            self._ending.begin(EXIT_FAILED, f"{loop} failed")
 
     def _end(self) -> None:
         if self._ending.code == EXIT_RELOAD:
