@@ -17,7 +17,7 @@ from simulators.chain import RpcError
 from simulators.control import CommandError
 from simulators.process import StartError
 
-_READS, _QUICK_READS = 100, 20
+_READS, _QUICK_READS = 100, 10
 _NAMES: Final = ("gas", "reads", *measuring.NAMES)
 
 

@@ -51,7 +51,7 @@ class Extent:
     idle_s: int = 120
 
 
-QUICK: Final = Extent(latencies=6, busy_period_s=10, busy_s=30, idle_s=0)
+QUICK: Final = Extent(latencies=4, busy_period_s=10, busy_s=20, idle_s=0)
 
 
 def measure(names: Collection[str], extent: Extent, say: Callable[[str], None]) -> list[Section]:
