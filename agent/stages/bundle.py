@@ -7,7 +7,7 @@ from typing import Protocol
 
 from agent.domain.errors import BadReading, NotYet
 from agent.domain.fees import report_gas
-from agent.domain.market import HouseholdState
+from agent.domain.market import HouseholdState, Parameters
 from agent.domain.outbox import MOST_IN_FLIGHT, Entry, Intent, Kind
 from agent.domain.readings import Reading, ReadingState, SignedReading
 from agent.stages.ports import Clock, Events
@@ -26,6 +26,13 @@ class Nodes(Protocol):
 
         Raises:
             NodeUnavailable: fewer nodes gave a usable answer.
+        """
+
+    def parameters(self) -> Parameters:
+        """The market's parameters, at the newest block.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
         """
 
 
@@ -125,6 +132,9 @@ class Bundle:
         household = self._nodes.household()
         if not household.active:
             raise NotYet("it is not enrolled, or suspended; ask the registration office")
+        # Behind something in flight nothing is rehearsed, and what is sent into a pause reverts.
+        if self._nodes.parameters().paused:
+            raise NotYet("the distribution agent has paused the market")
         for epoch in waiting:
             if epoch > household.epoch:
                 return (

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agent.domain.errors import JournalBusy, NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import TRANSFER_GAS, Fee, FeeQuote, offer
-from agent.domain.market import HouseholdState
+from agent.domain.market import HouseholdState, Parameters
 from agent.domain.outbox import (
     Attempt,
     Broadcast,
@@ -69,6 +69,13 @@ class Nodes(Protocol):
 
         Raises:
             NodeUnavailable: fewer nodes gave a usable answer.
+        """
+
+    def parameters(self) -> Parameters:
+        """The market's parameters, at the newest block.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
         """
 
     def rehearse(self, to: str, data: bytes) -> None:

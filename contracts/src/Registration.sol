@@ -89,8 +89,9 @@ abstract contract Registration is EnergyToken {
 
     /// @notice Books the old meter up to its closing register and opens the next epoch with the new one's.
     /// @dev Works on a suspended household too. The closing register is held to what a reading is held to. The other
-    /// meter's register was not read now, so the time since the last reading counts as held for it. A register that
-    /// started again at 0 is "replaced" by the same meter.
+    /// meter's register was not read now, so the time since the last reading counts as held for it; for the new meter too,
+    /// which was put in at some time since then and has counted until the office enters it. A register that started again
+    /// at 0 is "replaced" by the same meter.
     /// @param meterId the new meter's identity; the old one's for a reset
     /// @param closingWh the old meter's last register; the last one booked where it cannot be read
     /// @param openingWh the new meter's first register
@@ -116,8 +117,10 @@ abstract contract Registration is EnergyToken {
         fields.epoch += 1;
         fields.sequence = 0;
         fields.takenAt = takenAt;
-        fields.productionHeldS = production ? 0 : HouseholdSlot.saturate(fields.productionHeldS + elapsed);
-        fields.consumptionHeldS = production ? HouseholdSlot.saturate(fields.consumptionHeldS + elapsed) : 0;
+        fields.productionHeldS =
+            HouseholdSlot.saturate(production ? elapsed : fields.productionHeldS + elapsed);
+        fields.consumptionHeldS =
+            HouseholdSlot.saturate(production ? fields.consumptionHeldS + elapsed : elapsed);
         if (production) fields.producedWh = openingWh;
         else fields.consumedWh = openingWh;
         HouseholdSlot.store(uint160(account), HouseholdSlot.pack(account, fields));

@@ -100,7 +100,7 @@ contract RegistrationTest is MarketTest {
         equal(START + 900, h.takenAt, "takenAt");
         equal(7, h.producedWh, "new register");
         equal(FIRST_CONSUMED, h.consumedWh, "the other register");
-        equal(0, h.productionHeldS, "read now");
+        equal(900, h.productionHeldS, "put in since the last reading");
         equal(900, h.consumptionHeldS, "not read now");
         check(h.record.productionMeter == "new", "meter");
         check(market.meterOwner(enrolment(HOME).productionMeter) == address(0), "the old meter is free");
@@ -132,6 +132,23 @@ contract RegistrationTest is MarketTest {
             )
         );
         replace(Meter.CONSUMPTION, "new", FIRST_CONSUMED - 1, 0);
+    }
+
+    /// The office enters a meter days after it was put in: what it has counted since is plausible over those days.
+    function test_new_meter_may_have_counted_since_the_last_reading() public {
+        report(HOME, reading(1, 0, 0));
+        vm.warp(START + 900 + 3 days);
+        vm.prank(OFFICE);
+        market.replaceMeter(HOME, Meter.PRODUCTION, "new", FIRST_PRODUCED, 0);
+        uint256 gainWh = uint256(RATED_W) * 3 * 24;
+        vm.warp(START + 1800 + 3 days);
+        report(HOME, pack(2, 1, START + 1800 + 3 days, gainWh, FIRST_CONSUMED));
+        equal(gainWh, market.balanceOf(HOME), "tokens");
+        uint40 most = MOST_IN_900_S;
+        bytes memory why =
+            abi.encodeWithSelector(ImpossibleEnergy.selector, HOME, Meter.PRODUCTION, most, most + 1);
+        vm.warp(START + 2700 + 3 days);
+        refuse(HOME, pack(2, 2, START + 2700 + 3 days, gainWh + most + 1, FIRST_CONSUMED), why);
     }
 
     function test_reset_suspended_and_ahead() public {
