@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,8 +55,8 @@ class Clock(Protocol):
 class Rows(Protocol):
     """The journal's event rows."""
 
-    def add(self, at: int, name: str, level: str, facts: dict[str, object]) -> None:
-        """Keep one event; raises JournalBusy."""
+    def add(self, events: Sequence[tuple[int, str, str, dict[str, object]]]) -> None:
+        """Keep events, each with its time, name, level and facts, in one commit; raises JournalBusy."""
 
 
 class EventLog:
@@ -85,20 +85,19 @@ class EventLog:
     def flush(self) -> bool:
         """Move what waits into the journal, and say what was held back; returns whether there was anything."""
         self._catch_up()
-        moved = False
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    return moved
-                event = self._waiting[0]
-            try:
-                self._rows.add(*event)
-            except JournalBusy:  # the record stage says so; the events wait, bounded
-                return moved
-            moved = True
-            with self._lock:
-                if self._waiting and self._waiting[0] is event:
-                    self._waiting.popleft()
+        with self._lock:
+            waiting = list(self._waiting)
+        if not waiting:
+            return False
+        try:
+            self._rows.add(waiting)
+        except JournalBusy:  # the record stage says so; the events wait, bounded
+            return False
+        kept = {id(event) for event in waiting}
+        with self._lock:
+            while self._waiting and id(self._waiting[0]) in kept:
+                self._waiting.popleft()
+        return True
 
     def _hear(self, event: str, level: str, facts: Mapping[str, object]) -> None:
         subject = (event, level, *(str(facts[name]) for name in _SUBJECTS if name in facts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from agent.adapters.journal import Journal
 from agent.domain.telemetry import JournalEvent
@@ -16,20 +17,19 @@ class EventRows:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def add(self, at: int, name: str, level: str, facts: dict[str, object]) -> None:
-        """Keep one event.
+    def add(self, events: Sequence[tuple[int, str, str, dict[str, object]]]) -> None:
+        """Keep events in one commit.
 
         Args:
-            at: UTC epoch seconds.
-            name: stable name, for example ``meter.lost``.
-            level: ``info``, ``warning`` or ``error``.
-            facts: what goes with it; values that JSON does not know are kept as text.
+            events: UTC epoch seconds, stable name (``meter.lost``), level (``info``, ``warning`` or ``error``) and
+                facts of each; values that JSON does not know are kept as text.
         """
         with self._journal.transaction() as journal:
-            journal.execute(
-                "INSERT INTO event (at, name, level, facts) VALUES (?, ?, ?, ?)",
-                (at, name, level, json.dumps(facts, sort_keys=True, default=str)),
-            )
+            for at, name, level, facts in events:
+                journal.execute(
+                    "INSERT INTO event (at, name, level, facts) VALUES (?, ?, ?, ?)",
+                    (at, name, level, json.dumps(facts, sort_keys=True, default=str)),
+                )
 
     def events_after(self, id: int, limit: int) -> list[JournalEvent]:  # noqa: A002 # the port's name for it
         """Events after row ``id``, oldest first."""

@@ -179,7 +179,8 @@ def build(
         Loop("submit", submit.run_once, every_s=5.0),
         Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5),
         Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, at_once=True, wakes=("record",)),
-        Loop("events", events.flush, every_s=2.0, offset_s=1.1),
+        # An interval's events in one commit: each commit wears the card.
+        Loop("events", events.flush, every_s=20.0, offset_s=10.0),
         Loop("retain", retain.run_once, every_s=3600.0, offset_s=1800.0),
     ]
     closers: list[Callable[[str], None]] = []

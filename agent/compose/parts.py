@@ -31,6 +31,8 @@ from drivers.line import LinePool
 from drivers.meter import Counts, Meter
 from drivers.opening import open_meter
 
+# Twice an interval at most would do; a minute keeps what is sent again after a crash short.
+_STORE_MARKS_S = 60.0
 # A full node that takes longer is as good as away: the others are asked, and it has its turn again.
 _NODE_TIMEOUT_S = 5.0
 
@@ -171,4 +173,5 @@ def pace(configuration: Configuration) -> Pace:
         live_every_s=settings.live_every_s,
         replay_after_s=settings.replay_after_s,
         acknowledged=settings.acknowledgements,
+        store_every_s=_STORE_MARKS_S,
     )

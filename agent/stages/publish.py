@@ -8,6 +8,7 @@ it had taken. Nothing here waits: the connection lives in a thread of its own, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -125,6 +126,8 @@ class Pace:
         per_run: most readings, and most events, that one run sends.
         replay_after_s: after how long without progress what is not held is sent again, seconds.
         acknowledged: whether a collector acknowledges readings.
+        store_every_s: least time between two commits of what is held, seconds; after a crash what came since is sent
+            again, and consumers drop it. Each commit wears the card.
     """
 
     live_every_s: float = 10.0
@@ -132,6 +135,7 @@ class Pace:
     per_run: int = 16
     replay_after_s: float = 120.0
     acknowledged: bool = False
+    store_every_s: float = 0.0
 
 
 class Publish:
@@ -166,6 +170,7 @@ class Publish:
         self._event_replay = self._replay(acknowledged=False)
         # What the journal holds of the two marks; None until it has been read.
         self._stored: tuple[Mark, Mark] | None = None
+        self._stored_at = float("-inf")
         self._live_token: int | None = None
         self._live_at = float("-inf")
         self._paused_until = float("-inf")
@@ -198,7 +203,9 @@ class Publish:
             if link.connected and now >= self._paused_until:
                 moved |= self._send_readings(now)
                 moved |= self._send_events(now)
-            self._store_marks()
+            if now - self._stored_at >= self._pace.store_every_s:
+                self._store_marks()
+                self._stored_at = now
         except JournalBusy as busy:
             advice = "free space on the disk, or end the program that holds the journal; nothing is lost"
             self._warn("publish.waiting", now, problem=str(busy), advice=advice)
@@ -215,6 +222,8 @@ class Publish:
             # QoS 0 goes straight to the line; QoS 1 could wait behind unconfirmed readings until it is too late.
             self._status(online=False, reason=reason, qos=0)
         self._broker.close(deadline_s)
+        with suppress(JournalBusy):  # what is not stored is sent again after the next start
+            self._store_marks()
 
     def _notice(self, link: Link, now: float) -> None:
         """Say a loss once and a return once; losses in quick succession are one."""

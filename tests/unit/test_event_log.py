@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 import pytest
 
@@ -18,10 +19,10 @@ class Rows:
         self.rows: list[tuple[int, str, str, dict[str, object]]] = []
         self.trouble: Exception | None = None
 
-    def add(self, at: int, name: str, level: str, facts: dict[str, object]) -> None:
+    def add(self, events: Sequence[tuple[int, str, str, dict[str, object]]]) -> None:
         if self.trouble is not None:
             raise self.trouble
-        self.rows.append((at, name, level, facts))
+        self.rows.extend(events)
 
 
 class Desk:

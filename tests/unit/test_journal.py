@@ -40,7 +40,8 @@ def test_a_commit_is_on_the_disk_when_it_returns(journal: Journal) -> None:
     assert pragma(journal, "journal_mode") == "wal"
     assert pragma(journal, "synchronous") == 2  # FULL
     assert pragma(journal, "foreign_keys") == 1
-    assert pragma(journal, "wal_autocheckpoint") == 1000
+    assert pragma(journal, "wal_autocheckpoint") == 4000
+    assert pragma(journal, "page_size") == 1024
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
@@ -167,7 +168,7 @@ def _many(directory: Path) -> Path:
     journal, _ = open_journal(directory)
     with journal.transaction():
         for number in range(2000):
-            EventRows(journal).add(number, "an.event", "info", {"number": number, "text": "x" * 40})
+            EventRows(journal).add([(number, "an.event", "info", {"number": number, "text": "x" * 40})])
     journal.close()
     return directory / FILE_NAME
 
@@ -231,7 +232,7 @@ def test_what_the_chain_said_last(journal: Journal) -> None:
 def test_events_in_order(journal: Journal) -> None:
     rows = EventRows(journal)
     for number in range(5):
-        rows.add(number, f"e{number}", "info", {"path": Path("x")})
+        rows.add([(number, f"e{number}", "info", {"path": Path("x")})])
     assert rows.event_mark() == 0
     rows.set_event_mark(2)
 
@@ -243,5 +244,5 @@ def test_events_in_order(journal: Journal) -> None:
     assert rows.prune(2) == 2
     assert [event.id for event in rows.events_after(0, 9)] == [3, 4, 5]
     rows.prune(99)
-    rows.add(9, "later", "info", {})
+    rows.add([(9, "later", "info", {})])
     assert rows.events_after(0, 9)[0].id == 6, "an id is never given twice: consumers count by it"

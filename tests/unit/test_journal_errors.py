@@ -92,19 +92,19 @@ def test_the_table_of_errors_is_complete() -> None:
 
 def test_a_full_journal_takes_rows_again_when_there_is_room(journal: Journal) -> None:
     rows = EventRows(journal)
-    rows.add(1, "kept", "info", {})
+    rows.add([(1, "kept", "info", {})])
     journal.execute(f"PRAGMA max_page_count = {pragma(journal, 'page_count')}")
 
     def too_much() -> None:
         with journal.transaction():
             for number in range(200):
-                rows.add(number, "lost", "info", {"text": "x" * 500})
+                rows.add([(number, "lost", "info", {"text": "x" * 500})])
 
     with pytest.raises(JournalBusy, match="SQLITE_FULL"):
         too_much()
     assert [event.name for event in rows.events_after(0, 500)] == ["kept"]
     journal.execute("PRAGMA max_page_count = 100000")
-    rows.add(2, "again", "info", {})
+    rows.add([(2, "again", "info", {})])
 
     assert [event.name for event in rows.events_after(0, 500)] == ["kept", "again"]
 
