@@ -15,7 +15,7 @@ from simulators.rig import AREA, Rig, Scene, stop_agent
 from tests.system.agreement import assert_agreement, come_to_rest, wait_for_log
 
 KILLS = int(os.environ.get("KILLS", "100"))
-PERIOD_S = 8
+PERIOD_S = 10
 INTERVALS = 60
 
 
@@ -40,6 +40,7 @@ def test_a_hundred_kills_leave_each_interval_on_the_chain_exactly_once(tmp_path:
             else:
                 wait_for_log(rig, "agent.started", starts, within_s=60)
                 time.sleep(chance.uniform(0.05, 6.0))
+            _leave_a_chance(rig)
             agent.send_signal(signal.SIGKILL)
             agent.wait()
             kills += 1
@@ -58,3 +59,16 @@ def test_a_hundred_kills_leave_each_interval_on_the_chain_exactly_once(tmp_path:
         intervals = [mined.taken_at // PERIOD_S for mined in rig.ledger.readings(rig.household)]
         assert len(set(intervals)) == len(intervals)
         print(f"{kills} kills, {len(readings)} intervals, each on the chain exactly once")
+
+
+def _leave_a_chance(rig: Rig) -> None:
+    """An interval can have a reading only if the agent lives in it: no kill late in one that has none yet."""
+    deadline = time.monotonic() + 2 * PERIOD_S
+    while time.monotonic() < deadline:
+        now = time.time()
+        boundary = int(now) // PERIOD_S * PERIOD_S
+        told = (rig.scene.directory / "agent.log").read_text(encoding="utf-8")
+        if now - boundary < PERIOD_S / 3 or f'"interval_end": {boundary}' in told:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the agent lived for {2 * PERIOD_S} s and closed no interval")
