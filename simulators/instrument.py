@@ -207,7 +207,7 @@ class Instrument:
         if self.counts is Counts.IMPORT:
             now = Electricity(import_wh=shown, export_wh=0, power_w=flow.power_w)
         else:
-            now = Electricity(import_wh=0, export_wh=shown, power_w=-flow.power_w)
+            now = Electricity(import_wh=0, export_wh=shown, power_w=0.0 - flow.power_w)  # -0.0 is a bit pattern
         points = self.model.input_points(now)
         if self._nan:
             for address in (0x000C, 0x0034, _IMPORT, _EXPORT):
