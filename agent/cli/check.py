@@ -77,6 +77,7 @@ def _meters(
             inspections[role] = inspection
         if seen is not None:
             measured[role] = seen
+    found += checks.same_meter(inspections)
     return found, inspections, measured
 
 

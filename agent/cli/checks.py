@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from agent import passphrase
@@ -23,6 +24,10 @@ _BLOCK_TOLERANCE_S = 300
 # The gas of a first report, from the gas table; the account should hold a hundred of them.
 _REPORT_GAS = 45_000
 _REPORTS_IN_HAND = 100
+# An inverter draws some watts at night; more than this against the counted direction is worth a look.
+_IDLE_W = 50
+_COUNTERS = {"import_energy", "export_energy"}
+_WH = {"Wh": 1, "kWh": 1_000, "MWh": 1_000_000}
 
 
 def keystore(
@@ -87,6 +92,7 @@ def meter(role: MeterRole, view: MeterView) -> tuple[list[Finding], Inspection |
         serial = f", serial number {inspection.serial}" if inspection.serial else ""
         power = f", {measured.power_w} W" if measured.power_w is not None else ""
         found.append(ok(part, f"{inspection.profile}{serial}: {kwh(measured.raw_wh)} kWh{power}"))
+    found += _direction(part, inspection, measured)
     found += [
         warning(
             part, f"{point.name} is of confidence C: no document confirms it", "compare it with the meter's display"
@@ -95,6 +101,37 @@ def meter(role: MeterRole, view: MeterView) -> tuple[list[Finding], Inspection |
         if point.confidence == "C"
     ]
     return found, inspection, measured
+
+
+def _direction(part: str, inspection: Inspection, measured: Measured) -> list[Finding]:
+    """Whether the meter is wired the way it is counted; only a person knows whether the sun shines."""
+    signs = []
+    if measured.power_w is not None and measured.power_w < -_IDLE_W:
+        signs.append(f"{-measured.power_w} W flow against the direction that is counted")
+    counters = [
+        point.value * _WH[point.unit]
+        for point in inspection.points
+        if point.name in _COUNTERS and point.unit in _WH and isinstance(point.value, Decimal)
+    ]
+    if measured.raw_wh is not None and counters and max(counters) > measured.raw_wh + 2 * measured.resolution_wh:
+        signs.append(f"its other counter has {kwh(int(max(counters)))} kWh, more than the one that is counted")
+    advice = "if its wires are swapped, turn them or change its direction in the configuration; else it may stay"
+    return [warning(part, sign, advice) for sign in signs]
+
+
+def same_meter(inspections: Mapping[MeterRole, Inspection]) -> list[Finding]:
+    """Whether both meters are one: then what is consumed would be booked as produced."""
+    stated = {(seen.profile, seen.serial) for seen in inspections.values() if seen.serial}
+    if len(stated) != 1 or len([seen for seen in inspections.values() if seen.serial]) != len(MeterRole):
+        return []
+    ((profile, serial),) = stated
+    return [
+        problem(
+            "meters",
+            f"production and consumption are the same meter: {profile}, serial number {serial}",
+            "put the line or the unit of one of them right in [meters]",
+        )
+    ]
 
 
 def _setting(part: str, verdict: bool | None, sentence: str) -> Finding:  # noqa: FBT001 - three-valued, from the driver
