@@ -130,6 +130,8 @@ class Follow:
         self._doubted = False
         self._stale = False
         self._last_block: int | None = None
+        # The wall clock's distance from the monotonic one when both were last compared with the chain, seconds.
+        self._compared: float | None = None
 
     def run_once(self) -> bool:
         """Ask the contract; returns whether something changed."""
@@ -166,11 +168,11 @@ class Follow:
 
     def may_number(self) -> bool:
         """Whether readings may be numbered."""
-        return not self._doubted and (self._reconciled or self._fresh)
+        return not self._doubted and not self._stepped() and (self._reconciled or self._fresh)
 
     def may_submit(self) -> bool:
         """Whether transactions may be signed."""
-        return not self._doubted and self._reconciled
+        return not self._doubted and not self._stepped() and self._reconciled
 
     def _take_parameters(self, parameters: Parameters) -> bool:
         known = self._rows.parameters()
@@ -242,7 +244,7 @@ class Follow:
         fresh_block = self._last_block is not None and head.number > self._last_block
         self._last_block = head.number
         behind, ahead = difference > _AHEAD_S, fresh_block and -difference > _OLD_S
-        doubted = behind or ahead or (self._doubted and -difference > _OLD_S)
+        doubted = behind or ahead or ((self._doubted or self._stepped()) and -difference > _OLD_S)
         if doubted and not self._doubted:
             self._events.error(
                 "clock.contradicted",
@@ -252,6 +254,7 @@ class Follow:
         elif self._doubted and not doubted:
             self._events.info("clock.agrees")
         self._doubted = doubted
+        self._compared = self._offset()
         stale = not doubted and -difference > _STALE_S
         if stale and not self._stale:
             self._events.warning(
@@ -260,3 +263,13 @@ class Follow:
                 advice="either the chain stands still or this clock is ahead; compare with a watch",
             )
         self._stale = stale
+
+    def _offset(self) -> float:
+        return self._clock.now_ms() / 1000 - self._clock.monotonic()
+
+    def _stepped(self) -> bool:
+        """Whether the wall clock has been set since it was compared with the chain: the next look decides.
+
+        One reading that is numbered at a time to come would keep every right one out until that time.
+        """
+        return self._compared is not None and abs(self._offset() - self._compared) > _AHEAD_S

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.domain.readings import ReadingState
 from tests.fakes.chain import Chain
 from tests.fakes.home import Home
 from tests.fakes.world import FakeClock
@@ -69,10 +70,7 @@ def test_a_clock_behind_the_chain_signs_nothing_until_it_agrees(home: Home) -> N
 
 def test_a_clock_ahead_of_a_living_chain_signs_nothing_until_it_agrees(home: Home) -> None:
     home.turns("follow")
-    home.clock.step(30 * 86_400)
-    home.turns("follow")
     assert home.follow.may_number(), "an old block alone may be a chain that stands still"
-    home.clock.step(-30 * 86_400)
     home.chain.mine()  # the validators' clocks are right
     home.clock.step(30 * 86_400)
     home.turns("follow", "follow")
@@ -84,6 +82,25 @@ def test_a_clock_ahead_of_a_living_chain_signs_nothing_until_it_agrees(home: Hom
     assert home.follow.may_number()
     told = [name for name in home.events.names() if name.startswith("clock.")]
     assert told == ["clock.contradicted", "clock.agrees"]
+
+
+@pytest.mark.parametrize("days", [30, -30])
+def test_a_step_is_compared_before_anything_is_numbered(home: Home, days: int) -> None:
+    """One reading that was signed a month ahead kept every right one out for a month."""
+    for _ in range(2):
+        home.interval()
+    home.clock.step(days * 86_400)
+    assert not home.follow.may_number()
+    assert not home.follow.may_submit()
+    home.turns("poll", "poll", "record", "seal", "submit", "follow", "record", "seal", "submit")
+    assert ReadingState.SEALED not in home.states()
+    home.clock.step(-days * 86_400)
+    for _ in range(2):
+        home.interval()
+    home.settle()
+
+    assert set(home.states()) == {ReadingState.FINAL}
+    assert home.chain.booked()[-1].taken_at > home.clock.now_s - 1800
 
 
 def test_some_drift_is_no_fault(home: Home) -> None:
