@@ -9,8 +9,8 @@ _BUMP_NUMERATOR, _BUMP_DENOMINATOR = 9, 8
 
 # A transfer of nothing (Ethereum yellow paper, appendix G).
 TRANSFER_GAS = 21_000
-# Limits well above what the contract's report() uses where each reading goes the long way (after a held meter: 6,900 gas
-# each, four times an ordinary one's). Unused gas is not paid for. Estimating at a node instead would trust it, and would
+# Limits well above what the contract's report() uses where each reading goes the long way: after a held meter, 6,900
+# gas each, four times an ordinary one's. Unused gas is not paid for. Estimating at a node instead would trust it, and
 # be wrong while earlier readings are still in flight.
 _REPORT_GAS, _READING_GAS = 80_000, 12_000
 
