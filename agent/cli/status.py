@@ -14,7 +14,7 @@ from agent.domain.outbox import State
 from agent.domain.readings import ReadingState
 from agent.domain.samples import MINUTE_S, MeterRole
 
-# A minute row is written when its minute is over; one more minute, and something is wrong.
+# Minute rows are written when two minutes are over; one more minute, and something is wrong.
 _STALE_S = 3 * MINUTE_S
 
 
@@ -72,7 +72,7 @@ def told(seen: Status, configuration: Configuration, now_s: int) -> str:
 
 def _agent(seen: Status, now_s: int) -> str:
     if seen.newest_minute is None:
-        return "has written no minute row yet; the first comes within two minutes of its start"
+        return "has written no minute row yet; the first comes within three minutes of its start"
     since = max(0, now_s - seen.newest_minute - MINUTE_S)
     if since <= _STALE_S:
         return "is writing its journal"

@@ -40,6 +40,10 @@ from contracts import load_artifact
 _FRESH_S = 300
 
 
+# Each commit costs the card some 40 kB, however little is in it.
+_MINUTES_AT_ONCE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class LiveView:
     """The newest sample of each meter, for telemetry."""
@@ -132,6 +136,7 @@ def build(
         contract=follow,
         clock=clock,
         events=events,
+        minutes_at_once=_MINUTES_AT_ONCE,
     )
     seal = Seal(readings=rows.readings, journal=journal, signer=key, gate=follow, clock=clock)
     fees = Fees(most=configuration.fees.max_fee_per_gas_wei)
@@ -183,7 +188,7 @@ def build(
         Loop("events", events.flush, every_s=20.0, offset_s=10.0),
         Loop("retain", retain.run_once, every_s=3600.0, offset_s=1800.0),
     ]
-    closers: list[Callable[[str], None]] = []
+    closers: list[Callable[[str], None]] = [lambda _: record.stop()]
     if configuration.telemetry.enabled:
         publish = Publish(
             broker=parts.open_telemetry(configuration, events),

@@ -81,7 +81,12 @@ class Contract(Protocol):
 
 
 class Record:
-    """Writes what the polls hold, and closes intervals."""
+    """Writes what the polls hold, and closes intervals.
+
+    Args:
+        minutes_at_once: how many minutes of a meter one commit takes, unless an interval ends before: a commit of one
+            minute wears the card as much as one of two. What a power cut takes of them is no energy.
+    """
 
     def __init__(
         self,
@@ -94,6 +99,7 @@ class Record:
         contract: Contract,
         clock: Clock,
         events: Events,
+        minutes_at_once: int = 1,
     ) -> None:
         self._production = production
         self._consumption = consumption
@@ -105,7 +111,13 @@ class Record:
         self._events = events
         self._counted_epochs = {production.role: 0, consumption.role: 0}
         self._last_end: int | None = None
+        self._minutes_at_once = minutes_at_once
         self._busy = False
+
+    def stop(self) -> None:
+        """Write the minutes that still wait, at the end; if the journal takes none, they are lost."""
+        self._minutes_at_once = 1
+        self.run_once()
 
     def run_once(self) -> bool:
         """Write what is due; returns whether an interval was closed."""
@@ -132,7 +144,8 @@ class Record:
         minutes = [poll.minutes() for poll in polls]
         states = [poll.state() for poll in polls]
         reading = None if new_epochs else self._due()
-        if not new_epochs and reading is None and not any(minutes):
+        enough = any(len(rows) >= self._minutes_at_once for rows in minutes)
+        if not new_epochs and reading is None and not enough:
             return False
         if {poll.role: poll.ended_epochs() for poll in polls} != ended:
             return False  # an epoch ended while we looked: what was gathered mixes two; the next turn sorts it out

@@ -291,3 +291,33 @@ def test_the_odd_reading_of_an_old_epoch_keeps_it(house: House) -> None:
     assert first.epoch == 1
     assert not house.readings.close(replace(first, produced_wh=1))
     assert house.readings.closed(10) == [(row, first)]
+
+
+def test_minutes_wait_for_company_and_are_written_at_the_end(house: House) -> None:
+    house.record = Record(
+        production=house.polls[0],
+        consumption=house.polls[1],
+        meters=house.meters,
+        readings=house.readings,
+        journal=house.journal,
+        contract=house,
+        clock=house.clock,
+        events=house.events,
+        minutes_at_once=2,
+    )
+
+    def kept() -> int:
+        return len(house.journal.query("SELECT DISTINCT minute FROM minute"))
+
+    house.turn(times=1)
+    house.pass_time(60)
+    house.turn(times=1)
+    assert kept() == 0
+    house.pass_time(60)
+    house.turn(times=1)
+    assert kept() == 2
+    house.pass_time(60)
+    house.turn(times=1)
+    assert kept() == 2
+    house.record.stop()
+    assert kept() == 3
