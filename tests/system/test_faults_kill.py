@@ -15,7 +15,7 @@ from simulators.rig import AREA, Rig, Scene, stop_agent
 from tests.system.agreement import assert_agreement, come_to_rest, wait_for_log
 
 KILLS = int(os.environ.get("KILLS", "100"))
-PERIOD_S = 10
+PERIOD_S = 7
 INTERVALS = 60
 
 
