@@ -1,7 +1,6 @@
 """A distribution company's collector in small: hears one household's readings, verifies and acknowledges them.
 
-It takes the signed data from the message alone and rebuilds the EIP-712 digest with a library's general encoder, so
-that it agrees with the agent only if both follow the standard.
+It takes the signed data from the message alone.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from typing import Any, Final, Self
 
 import paho.mqtt.client as mqtt
 from eth_account import Account
-from eth_account.messages import encode_typed_data
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+from simulators.signing import reading_message
 
 _CONNECT_S: Final = 10.0
 # The packed word, lowest field first: its name in the message and its width in bits.
@@ -36,26 +36,8 @@ def signer(message: dict[str, Any]) -> str:
     for name, bits in _LAYOUT:
         word |= message[name] << shift
         shift += bits
-    typed = {
-        "types": {
-            "EIP712Domain": [
-                {"name": "name", "type": "string"},
-                {"name": "version", "type": "string"},
-                {"name": "chainId", "type": "uint256"},
-                {"name": "verifyingContract", "type": "address"},
-            ],
-            "Reading": [{"name": "reading", "type": "uint256"}],
-        },
-        "primaryType": "Reading",
-        "domain": {
-            "name": "EnergyMarket",
-            "version": "1",
-            "chainId": message["chainId"],
-            "verifyingContract": message["contract"],
-        },
-        "message": {"reading": word},
-    }
-    return str(Account.recover_message(encode_typed_data(full_message=typed), signature=message["signature"]))
+    signed = reading_message(message["chainId"], message["contract"], word)
+    return str(Account.recover_message(signed, signature=message["signature"]))
 
 
 class Collector:

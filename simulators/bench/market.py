@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from eth_abi.abi import encode
 from eth_account import Account
-from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 from eth_utils.abi import collapse_if_tuple
 from eth_utils.address import to_checksum_address
@@ -18,6 +17,7 @@ from eth_utils.crypto import keccak
 from simulators.bench.figures import BenchError
 from simulators.chain import Anvil
 from simulators.ledger import ARTIFACT
+from simulators.signing import reading_message
 
 PERIOD_S: Final = 900
 RATED_POWER_W: Final = 10_000
@@ -142,26 +142,7 @@ class GasMarket:
         return int(self._send(sender, self.contract, data, access_list)["gasUsed"], 16)
 
     def _signed(self, house: House, reading: int) -> tuple[int, bytes, bytes]:
-        typed = {
-            "types": {
-                "EIP712Domain": [
-                    {"name": "name", "type": "string"},
-                    {"name": "version", "type": "string"},
-                    {"name": "chainId", "type": "uint256"},
-                    {"name": "verifyingContract", "type": "address"},
-                ],
-                "Reading": [{"name": "reading", "type": "uint256"}],
-            },
-            "primaryType": "Reading",
-            "domain": {
-                "name": "EnergyMarket",
-                "version": "1",
-                "chainId": self._chain.chain_id,
-                "verifyingContract": self.contract,
-            },
-            "message": {"reading": reading},
-        }
-        made = house.account.sign_message(encode_typed_data(full_message=typed))
+        made = house.account.sign_message(reading_message(self._chain.chain_id, self.contract, reading))
         # EIP-2098: the parity in the highest bit of s.
         return reading, made.r.to_bytes(32, "big"), (made.s | (made.v - 27) << 255).to_bytes(32, "big")
 

@@ -15,6 +15,7 @@ import struct
 import threading
 import time
 import tty
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -112,7 +113,7 @@ class Faults:
         return kind
 
 
-class Slave:
+class Slave(ABC):
     """Serves one or more units from a thread of its own. A unit without registers stays silent."""
 
     def __init__(self, units: dict[int, Registers], faults: Faults | None = None) -> None:
@@ -136,11 +137,13 @@ class Slave:
         self._thread.join(5)
         self._close()
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """Serve until the plug is pulled."""
 
+    @abstractmethod
     def _close(self) -> None:
-        raise NotImplementedError
+        """Let go of the wire."""
 
     def _reply(self, unit: int, function: int, address: int, count: int) -> tuple[str, bytes] | None:
         self.requests.append((unit, function, address, count))
