@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.metadata import version
 from pathlib import Path
 
 from agent.configuration.line import parse_line
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument(
         "--config", type=Path, default=DEFAULT_CONFIGURATION, metavar="FILE", help="the configuration (%(default)s)"
     )
+    line.add_argument("--version", action="version", version=f"%(prog)s {version('prosumer-agent')}")
     # Also after the command, where most people write it; SUPPRESS keeps the first default from being overwritten.
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help=argparse.SUPPRESS)

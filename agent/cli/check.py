@@ -51,7 +51,11 @@ def _key(configuration: Configuration) -> list[Finding]:
     path = configuration.keystore.path
     return [
         *checks.keystore(
-            lambda: Keystore.facts(path), path, configuration.household.account, configuration.keystore.passphrase_file
+            lambda: Keystore.facts(path),
+            path,
+            configuration.household.account,
+            configuration.keystore.passphrase_file,
+            lambda passphrase: Keystore.open(path, passphrase),
         ),
         checks.directory(configuration.journal.directory),
     ]

@@ -31,9 +31,13 @@ _WH = {"Wh": 1, "kWh": 1_000, "MWh": 1_000_000}
 
 
 def keystore(
-    facts: Callable[[], Mapping[str, str]], path: Path, account: str, passphrase_file: Path | None
+    facts: Callable[[], Mapping[str, str]],
+    path: Path,
+    account: str,
+    passphrase_file: Path | None,
+    opened: Callable[[bytes], object],
 ) -> list[Finding]:
-    """The keystore's file, its directory, whose key it is, and whether its passphrase can be had."""
+    """The keystore's file, its directory, whose key it is, and whether its passphrase is there and right."""
     try:
         stated = facts()
     except KeystoreInvalid as error:
@@ -64,11 +68,11 @@ def keystore(
         )
     if passphrase_file is not None:
         try:
-            passphrase.from_file(passphrase_file)
+            opened(passphrase.from_file(passphrase_file))
         except KeystoreInvalid as error:
             found.append(problem("passphrase", str(error), "the agent cannot start unattended"))
         else:
-            found.append(ok("passphrase", f"{passphrase_file} is there and private"))
+            found.append(ok("passphrase", f"{passphrase_file} is private and opens the keystore"))
     return found
 
 
@@ -79,7 +83,10 @@ def meter(role: MeterRole, view: MeterView) -> tuple[list[Finding], Inspection |
         inspection = view.inspect()
         measured = view.read()
     except MeterSilent as error:
-        advice = "look at power, wiring (A and B), unit number and line settings; 'prosumer-agent probe' searches"
+        advice = (
+            "stop the agent if it runs, since it holds a serial line; else look at power, wiring (A and B), unit number"
+            " and line settings; 'prosumer-agent probe' searches"
+        )
         return [problem(part, str(error), advice)], None, None
     except AgentError as error:
         return [problem(part, str(error), "put it right in the meter or in the configuration")], None, None

@@ -30,13 +30,26 @@ def command(asked: argparse.Namespace) -> int:
     finally:
         view.close()
     if asked.json:
-        known = table.plain(seen)
-        facts = known if isinstance(known, dict) else {}
-        household = {"account": configuration.household.account, "area": configuration.household.area}
-        print(table.as_json({**household, "unproven": configuration.chain.unproven, **facts}))
+        print(table.as_json(facts(seen, configuration)))
     else:
         print(told(seen, configuration, int(time.time())))
     return 0
+
+
+def facts(seen: Status, configuration: Configuration) -> dict[str, object]:
+    """The same for a program: integers in Wh and UTC epoch seconds; None where nothing is known yet."""
+    known = table.plain(seen)
+    household, block = seen.household or (None, None)
+    epoch, sequence = seen.telemetry_mark
+    return {
+        "account": configuration.household.account,
+        "area": configuration.household.area,
+        "unproven": configuration.chain.unproven,
+        **(known if isinstance(known, dict) else {}),
+        "household": household,
+        "block": block,
+        "telemetryMark": {"epoch": epoch, "sequence": sequence} if epoch else None,
+    }
 
 
 def told(seen: Status, configuration: Configuration, now_s: int) -> str:

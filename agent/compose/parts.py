@@ -18,7 +18,7 @@ from agent.adapters.market import Market
 from agent.adapters.mqtt import Telemetry
 from agent.adapters.node_pool import NodePool
 from agent.configuration import Configuration, MeterSettings
-from agent.domain.errors import KeystoreInvalid
+from agent.domain.errors import ConfigurationInvalid, KeystoreInvalid
 from agent.domain.market import ChainPin
 from agent.domain.samples import MeterRole
 from agent.domain.signing import SigningDomain
@@ -27,9 +27,11 @@ from agent.passphrase import find as find_passphrase
 from agent.stages.publish import Pace
 from contracts import load_artifact
 from drivers.catalogue import Catalogue
+from drivers.errors import UnknownProfileError
 from drivers.line import LinePool
 from drivers.meter import Counts, Meter
 from drivers.opening import open_meter
+from drivers.profile import Profile
 
 # Twice an interval at most would do; a minute keeps what is sent again after a crash short.
 _STORE_MARKS_S = 60.0
@@ -41,17 +43,19 @@ def open_meters(configuration: Configuration) -> dict[MeterRole, Meter]:
     """Both meters; two on one line share it. Nothing is sent before the first read.
 
     Raises:
-        drivers.errors.ConfigurationError: a profile is unknown or wrong, or the meters contradict each other.
+        ConfigurationInvalid: profiles are named that nobody has.
+        drivers.errors.ConfigurationError: a profile is wrong, or the meters contradict each other.
     """
     pool, catalogue = LinePool(), Catalogue([configuration.meters.models_directory])
     settings = {
         MeterRole.PRODUCTION: configuration.meters.production,
         MeterRole.CONSUMPTION: configuration.meters.consumption,
     }
+    profiles = _profiles(settings, catalogue)
     return {
         role: open_meter(
             pool.line(line_settings(meter.place)),
-            catalogue.profile(meter.profile),
+            profiles[role],
             meter.unit,
             _counts(role, meter),
             meter.serial,
@@ -59,6 +63,18 @@ def open_meters(configuration: Configuration) -> dict[MeterRole, Meter]:
         )
         for role, meter in settings.items()
     }
+
+
+def _profiles(settings: Mapping[MeterRole, MeterSettings], catalogue: Catalogue) -> dict[MeterRole, Profile]:
+    found, problems = {}, []
+    for role, meter in settings.items():
+        try:
+            found[role] = catalogue.profile(meter.profile)
+        except UnknownProfileError as error:
+            problems.append(f"meters.{role}.profile: {error}")
+    if problems:
+        raise ConfigurationInvalid(problems)
+    return found
 
 
 def _counts(role: MeterRole, meter: MeterSettings) -> Counts:

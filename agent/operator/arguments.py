@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.metadata import version
 from pathlib import Path
 
 from eth_utils.address import is_address, to_checksum_address
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    whole.add_argument("--version", action="version", version=f"%(prog)s {version('prosumer-agent')}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _deploy(commands.add_parser("deploy", parents=[common], help="deploy a market and write its deployment file"))
     _approve(commands.add_parser("approve", parents=[common], help="verify an enrolment request and enrol it"))

@@ -144,7 +144,7 @@ def test_before_the_first_start_there_is_no_journal(rig: Rig) -> None:
 
 def test_an_unknown_meter_model_ends_the_start_with_78(rig: Rig, tmp_path: Path) -> None:
     wrong = tmp_path / "agent.toml"
-    text = rig.configuration.read_text().replace('"eastron_sdm120"', '"eastron_sdm12"')
+    text = rig.configuration.read_text().replace('"eastron_sdm120"', '"eastron_sdm12"').replace("sdm630", "sdm63")
     wrong.write_text(text.replace(f'directory = "{rig.state}"', f'directory = "{tmp_path}/state"'))
 
     done = subprocess.run(
@@ -153,7 +153,8 @@ def test_an_unknown_meter_model_ends_the_start_with_78(rig: Rig, tmp_path: Path)
     )  # fmt: skip
 
     assert done.returncode == 78
-    assert "there is no meter profile 'eastron_sdm12'" in done.stderr
+    assert "meters.production.profile: there is no meter profile 'eastron_sdm12'" in done.stderr
+    assert "meters.consumption.profile: there is no meter profile 'eastron_sdm63'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -117,6 +117,11 @@ def facts(address: str = ACCOUNT, kdf: str = "pbkdf2, c = 1000000") -> Callable[
     return lambda: {"address": address, "file": "k", "kdf": kdf}
 
 
+def opens(passphrase: bytes) -> None:
+    if passphrase != b"c4nary":
+        raise KeystoreInvalid("keystore k cannot be opened: the passphrase is wrong, or the file is damaged")
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     tmp_path.chmod(0o700)
@@ -124,18 +129,18 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_good_keystore_is_ok(path: Path) -> None:
-    assert levels(checks.keystore(facts(), path, ACCOUNT, None)) == ["ok"]
+    assert levels(checks.keystore(facts(), path, ACCOUNT, None, opens)) == ["ok"]
 
 
 def test_a_missing_keystore_is_a_problem(path: Path) -> None:
     def missing() -> Mapping[str, str]:
         raise KeystoreInvalid("there is no keystore")
 
-    assert checks.keystore(missing, path, ACCOUNT, None)[0].said == "there is no keystore"
+    assert checks.keystore(missing, path, ACCOUNT, None, opens)[0].said == "there is no keystore"
 
 
 def test_another_accounts_keystore_is_a_problem(path: Path) -> None:
-    found = checks.keystore(facts("0x0000000000000000000000000000000000000001"), path, ACCOUNT, None)
+    found = checks.keystore(facts("0x0000000000000000000000000000000000000001"), path, ACCOUNT, None, opens)
 
     assert levels(found) == ["problem"]
     assert ACCOUNT in found[0].said
@@ -144,7 +149,11 @@ def test_another_accounts_keystore_is_a_problem(path: Path) -> None:
 def test_a_heavy_derivation_and_an_open_directory_are_warnings(path: Path) -> None:
     path.parent.chmod(0o755)
 
-    assert levels(checks.keystore(facts(kdf="scrypt, n = 262144"), path, ACCOUNT, None)) == ["ok", "warning", "warning"]
+    assert levels(checks.keystore(facts(kdf="scrypt, n = 262144"), path, ACCOUNT, None, opens)) == [
+        "ok",
+        "warning",
+        "warning",
+    ]
 
 
 def test_a_passphrase_file_open_to_others_is_a_problem(path: Path) -> None:
@@ -152,11 +161,23 @@ def test_a_passphrase_file_open_to_others_is_a_problem(path: Path) -> None:
     secret.write_text("c4nary\n")
     secret.chmod(0o644)
 
-    found = checks.keystore(facts(), path, ACCOUNT, secret)
+    found = checks.keystore(facts(), path, ACCOUNT, secret, opens)
 
     assert levels(found) == ["ok", "problem"]
     assert "chmod 600" in found[1].said
     assert "c4nary" not in told(found)
+
+
+@pytest.mark.parametrize(("passphrase", "level"), [("c4nary", "ok"), ("another", "problem")])
+def test_the_passphrase_is_tried(path: Path, passphrase: str, level: str) -> None:
+    secret = path.with_name("passphrase")
+    secret.write_text(f"{passphrase}\n")
+    secret.chmod(0o600)
+
+    found = checks.keystore(facts(), path, ACCOUNT, secret, opens)
+
+    assert levels(found) == ["ok", level]
+    assert passphrase not in told(found)
 
 
 def test_a_good_meter_tells_its_register_with_three_decimals() -> None:

@@ -4,6 +4,8 @@ import argparse
 import io
 import json
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from agent.cli.asking import confirmed
 from agent.configuration import LogSettings
 from agent.domain.errors import BadRequest, ConfigurationInvalid, KeystoreInvalid, NodeUnavailable
 from agent.domain.lines import TcpLine
+from agent.operator.arguments import parser as operator_parser
 
 
 def ends(monkeypatch: pytest.MonkeyPatch, error: BaseException | None, code: int = 0) -> int:
@@ -26,6 +29,17 @@ def ends(monkeypatch: pytest.MonkeyPatch, error: BaseException | None, code: int
 
     monkeypatch.setattr(main_room, "_room", lambda _: command)
     return main_room.main(["status"])
+
+
+@pytest.mark.parametrize(("line", "name"), [(parser, "prosumer-agent"), (operator_parser, "prosumer-operator")])
+def test_both_commands_tell_their_version(
+    capsys: pytest.CaptureFixture[str], line: Callable[[], argparse.ArgumentParser], name: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        line().parse_args(["--version"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{name} {version('prosumer-agent')}\n"
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,26 @@ def test_status_shows_the_chains_side() -> None:
     assert "prosumer-agent enrol" in status.told(not_enrolled, configuration(), NOW)
 
 
+def test_status_for_a_program_names_every_fact() -> None:
+    state = HouseholdState(
+        enrolled=True, active=True, epoch=2, sequence=9, taken_at=1, produced_wh=1, consumed_wh=2, tokens_wh=3,
+        rated_power_w=4,
+    )  # fmt: skip
+
+    stated = json.loads(
+        table.as_json(
+            status.facts(replace(Seen(), household=(state, Head(77, "0x", 1)), telemetry_mark=(2, 8)), configuration())
+        )
+    )
+
+    assert stated["household"]["tokensWh"] == 3
+    assert stated["block"]["number"] == 77
+    assert stated["telemetryMark"] == {"epoch": 2, "sequence": 8}
+    unknown = status.facts(Seen(), configuration())
+    assert unknown["household"] is None
+    assert unknown["telemetryMark"] is None
+
+
 def test_status_shows_the_newest_warnings() -> None:
     event = JournalEvent(1, 1_782_104_400, "meter.lost", "warning", {"advice": "look at the cable"})
 
