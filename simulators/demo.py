@@ -27,6 +27,10 @@ _DIRECTORY: Final = _ROOT / ".demo"
 # After the meters stand still, the last interval must close, be mined and lie deep enough.
 _SETTLE_S: Final = 45.0
 _LOOK_S: Final = 0.2
+# Readings that may be mined and not final yet when the agent is told to stop.
+_YOUNG: Final = 2
+# The bits of a reading's flags, from the contract's interface.
+_FLAGS: Final = {1: "production held", 2: "consumption held", 4: "late"}
 
 
 @dataclass(slots=True)
@@ -34,13 +38,11 @@ class Narrator:
     """Tells what the agent's log says, one line a fact.
 
     Attributes:
-        final: Entries of the outbox that became final.
         faults: Names of the warnings and errors that were told, with how often.
     """
 
     log: Path
     began: float = field(default_factory=time.monotonic)
-    final: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     _read: int = 0
 
@@ -67,23 +69,26 @@ class Narrator:
         event, level = str(told.get("event")), str(told.get("level"))
         if level in {"warning", "error"}:
             self.faults[event] = self.faults.get(event, 0) + 1
-            subject = f" {told['meter']}" if "meter" in told else ""
-            self.say(f"{level:9} {event}{subject}: {told.get('problem', '')} → {told.get('advice', '')}")
+            said = " → ".join(str(told[name]) for name in ("problem", "advice") if told.get(name))
+            self.say(f"{level:9} {' '.join((event, *_subject(told)))}: {said}")
         elif event == "interval.closed":
             self.say(
                 f"signed    interval to {time.strftime('%H:%M:%S', time.gmtime(told['interval_end']))}Z:"
                 f" produced {told['produced_wh'] / 1000:.3f} kWh, consumed {told['consumed_wh'] / 1000:.3f} kWh"
-                + (f", flags {told['flags']}" if told["flags"] else "")
+                + "".join(f", {meaning}" for bit, meaning in _FLAGS.items() if told["flags"] & bit)
             )
         elif event == "transaction.sent":
             self.say(f"sent      {told['kind']} {told['tx_hash'][:18]}… is in the mempool")
         elif event == "transaction.included":
             self.say(f"included  {told['kind']} {told['tx_hash'][:18]}… in block {told['block']}")
         elif event == "transaction.final":
-            self.final += 1
             self.say(f"FINAL     {told['kind']} {told['tx_hash'][:18]}… (unproven: a development chain seals nothing)")
         elif event in {"meter.back", "broker.back", "parameters.changed", "epoch.opened", "agent.started"}:
-            self.say(f"          {event} {told.get('meter', '')}".rstrip())
+            self.say(f"          {' '.join((event, *_subject(told)))}")
+
+
+def _subject(told: dict[str, Any]) -> tuple[str, ...]:
+    return (str(told["meter"]),) if "meter" in told else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class Outcome:
         contradictions: Readings that came again with another content.
         agent_code: The agent's exit code.
         faults: Warnings and errors in the agent's log.
+        final: Readings that the agent calls final.
     """
 
     opening: tuple[int, int]
@@ -119,7 +125,12 @@ class Outcome:
         """Each claim with whether it holds."""
         produced = self.standing.produced_wh - self.opening[0]
         sequences = [(reading.epoch, reading.sequence) for reading in self.mined]
-        yield self.final > 0 and bool(self.mined), f"{len(self.mined)} readings are on the chain and final"
+        young = len(self.mined) - self.final
+        yield (
+            self.final > 0 and 0 <= young <= _YOUNG,
+            f"{self.final} readings became final"
+            + (f"; {young} more on the chain, not deep enough yet" if young else ""),
+        )
         yield len(set(sequences)) == len(sequences), "each of them exactly once"
         yield (
             self.minted_wh == produced == self.standing.tokens_wh,
@@ -180,7 +191,7 @@ class Demo:
                 contradictions=len(collector.contradictions),
                 agent_code=code,
                 faults=narrator.faults,
-                final=narrator.final,
+                final=_final(rig),
             )
         return _sum_up(outcome)
 
@@ -193,12 +204,12 @@ class Demo:
             "demo: look further, from another terminal:\n"
             f"  {agent} status\n"
             f"  {agent} readings\n"
-            f"  {agent} check\n"
+            f"  {agent} check    (the running agent holds the serial line of the consumption meter)\n"
             f"  mosquitto_sub -h {host} -p {port} -V 5 -t 'energy/v1/#' -v\n"
             f"  the chain's JSON-RPC: {rig.chain.url}   the broker: mqtt://{host}:{port}\n"
             f"  the agent's log: {_shown(_DIRECTORY / 'agent.log')}\n"
             "demo: break something: type 'silence production', 'restore production', 'spike consumption',\n"
-            f"  'reset production' … here, or send it to the socket {_shown(control)}\n",
+            f"  'reset production' … here ('help' lists all), or send it to the socket {_shown(control)}\n",
             flush=True,
         )
 
@@ -228,7 +239,7 @@ class Demo:
     def _listen(rig: Rig, commands: TextIO) -> None:
         for line in commands:
             if line.strip():
-                print(f"         {answer(rig.meters.commands(), line)}", flush=True)
+                print(f"          {_understood(answer(rig.meters.commands(), line))}", flush=True)
 
     @staticmethod
     def _settle(rig: Rig, narrator: Narrator) -> None:
@@ -249,6 +260,19 @@ class Demo:
             # Deep enough, and a little longer for the agent to see it.
             if time.monotonic() - quiet_from > (rig.scene.depth + 1) * rig.scene.block_s + 4:
                 return
+
+
+def _understood(answered: str) -> str:
+    """What a command answered, for a person; a wrong command's answer lists the right ones."""
+    told: dict[str, Any] = json.loads(answered)
+    if not told.pop("ok"):
+        return str(told["error"])
+    return json.dumps(told) if told else "done"
+
+
+def _final(rig: Rig) -> int:
+    told = json.loads(rig.agent("readings", "--limit", "100000", "--json"))["readings"]
+    return sum(reading["state"] == "final" for reading in told)
 
 
 def _shown(path: Path) -> str:
