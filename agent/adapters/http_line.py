@@ -108,14 +108,14 @@ def checked_place(url: str, log: Log, *, allow_plain: bool) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigurationInvalid(["chain.nodes.url: not a URL; https://HOST:PORT belongs there"]) from error
+        raise ConfigurationInvalid(["the full node's URL: not a URL; https://HOST:PORT belongs there"]) from error
     if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigurationInvalid(["chain.nodes.url: not a URL; https://HOST:PORT belongs there"])
+        raise ConfigurationInvalid(["the full node's URL: not a URL; https://HOST:PORT belongs there"])
     place = f"{host}:{port or (443 if parts.scheme == 'https' else 80)}"
     if parts.scheme == "http" and not _loopback(host):
         if not allow_plain:
             raise ConfigurationInvalid(
-                [f"chain.nodes.url: http:// to {place} is readable on the way; use https://, or set allow_plain = true"]
+                [f"the full node's URL: http:// to {place} is readable on the way; use https, or allow_plain"]
             )
         log.warning("node.plain", node=place, advice="anyone on the way can read and change it: use https://")
     return place

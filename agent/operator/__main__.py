@@ -6,9 +6,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from agent.domain.deployment import Roles
-from agent.domain.errors import AgentError, ConfigurationInvalid
+from agent.domain.errors import AgentError, ConfigurationInvalid, NodeUnavailable
 from agent.domain.market import Parameters
 from agent.operator import commands, households
 from agent.operator.arguments import parser
@@ -37,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationInvalid as error:
         print(f"prosumer-operator: {error}", file=sys.stderr)
         return BAD_CONFIGURATION
+    except NodeUnavailable as error:
+        # Without the user and password that a URL may carry. It was parsed before anything was asked.
+        print(
+            f"prosumer-operator: full node {urlsplit(asked.node).netloc.rpartition('@')[2]}: {error}", file=sys.stderr
+        )
+        return FAILED
     except AgentError as error:
         print(f"prosumer-operator: {error}", file=sys.stderr)
         return FAILED

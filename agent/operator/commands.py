@@ -172,7 +172,7 @@ def approve(
     if enrolled and not sender.interrupted(contract, data):
         # Only what an earlier run may have left undone is done; whether its meters were these, the office decides.
         if fund is None:
-            raise BadRequest(f"household {asked.household} is enrolled already; a new meter comes by replaceMeter")
+            raise BadRequest(f"household {asked.household} is enrolled already; a new meter comes by replace-meter")
         told["enrolled"] = "before"
     else:
         if (age := chain.head().timestamp - asked.created_at) > most_age_s and not enrolled:

@@ -264,7 +264,7 @@ def test_a_command_that_gave_up_goes_on_with_the_same_transaction(office: Office
 def test_a_node_that_is_not_there_is_named(office: Office) -> None:
     code, _, says = office.run("parameters", url="http://127.0.0.1:9", key=False)
     assert code == 1
-    assert "cannot be reached" in says
+    assert "full node 127.0.0.1:9: cannot be reached" in says
 
 
 def test_a_wrong_passphrase_is_one_line(office: Office) -> None:
