@@ -39,7 +39,7 @@ setup: ## install what demo and test need, and nothing that is there already
 	@.ci/setup python contracts broker analysis
 
 .PHONY: unit
-unit: ## unit tests alone: no sockets, no clock, a few seconds
+unit: ## unit tests alone: no sockets, no clock, a minute
 	@.ci/setup python
 	@$(PYTEST) tests/unit $(ARGS)
 

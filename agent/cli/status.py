@@ -76,11 +76,16 @@ def told(seen: Status, configuration: Configuration, now_s: int) -> str:
         )
     if seen.events:
         rows = [
-            (table.moment(event.at), event.level, event.name, str(event.facts.get("advice", "")))
+            (table.moment(event.at), event.level, _what(event.name, event.facts), str(event.facts.get("advice", "")))
             for event in seen.events
         ]
         parts.append(table.grid(("newest warnings", "level", "event", "what to do"), rows))
     return "\n\n".join(parts)
+
+
+def _what(event: str, facts: Mapping[str, object]) -> str:
+    """Two full nodes, or two meters, have events of one name."""
+    return " ".join((event, *(str(facts[subject]) for subject in ("meter", "node") if facts.get(subject))))
 
 
 def _agent(seen: Status, now_s: int) -> str:

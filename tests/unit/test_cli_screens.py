@@ -217,9 +217,13 @@ def test_status_for_a_program_names_every_fact() -> None:
 
 
 def test_status_shows_the_newest_warnings() -> None:
-    event = JournalEvent(1, 1_782_104_400, "meter.lost", "warning", {"advice": "look at the cable"})
+    event = JournalEvent(
+        1, 1_782_104_400, "meter.lost", "warning", {"meter": "production", "advice": "look at the cable"}
+    )
 
-    assert "meter.lost  look at the cable" in status.told(replace(Seen(), events=[event]), configuration(), NOW)
+    assert "meter.lost production  look at the cable" in status.told(
+        replace(Seen(), events=[event]), configuration(), NOW
+    )
 
 
 # Enrolment.
