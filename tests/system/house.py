@@ -70,6 +70,15 @@ class House:
             assert time.monotonic() < deadline, f"no {event} after {lines[self._seen - 1 :][-20:]}"
             time.sleep(0.05)
 
+    def wait_for_all(self, *events: str, within_s: float = 40.0) -> None:
+        """Wait for events that are newer than the last one waited for, in whatever order they come."""
+        since, newest = self._seen, self._seen
+        for event in events:
+            self._seen = since
+            self.wait_for(event, within_s=within_s)
+            newest = max(newest, self._seen)
+        self._seen = newest
+
     def skip(self) -> None:
         """What is in the log by now is not waited for."""
         self._seen = len((self.rig.scene.directory / "agent.log").read_text(encoding="utf-8").splitlines())

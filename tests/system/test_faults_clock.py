@@ -43,8 +43,7 @@ def test_fault_9_a_clock_that_is_set_forward_and_back(tmp_path: Path, monkeypatc
         newest = house.rig.ledger.standing(house.rig.household).taken_at
         assert newest <= time.time()
         offset.write_text("+0\n", encoding="utf-8")
-        house.wait_for("interval.discarded")
-        house.wait_for("clock.agrees")
+        house.wait_for_all("interval.discarded", "clock.agrees")
         house.goes_on()
         house.agrees()
         mined = house.rig.ledger.readings(house.rig.household)
