@@ -14,6 +14,9 @@ from agent.stages.ports import Events
 
 # The main loop looks after the clock and the watchdog this often.
 _TEND_S = 1.0
+# Later than this, the main loop itself has not run: the process was stopped, or the machine was. Were it a loop of ours
+# that held everything up, the watchdog would have gone without its sign of life just as long.
+_STOOD_STILL_S = 10.0
 # Turns under way are waited for this long at the end: a full node or a meter may take its whole timeout to answer.
 _GRACE_S = 15.0
 
@@ -96,6 +99,7 @@ class Daemon:
         self._ending = Ending()
         self._stalled: list[str] = []
         self._reload_asked = threading.Event()
+        self._tended_at = clock.monotonic()
 
     def run(self) -> int:
         """Run until told to stop.
@@ -108,6 +112,7 @@ class Daemon:
         previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._asked_to_reload)
         try:
             self._schedule.start()
+            self._tended_at = self._clock.monotonic()
             self._service.ready(self._status)
             self._events.info("agent.started", status=self._status)
             while not self._ending.event.wait(_TEND_S):
@@ -120,6 +125,13 @@ class Daemon:
 
     def _tend(self) -> None:
         """Look after the clock, the watchdog and a reload that was asked for."""
+        now = self._clock.monotonic()
+        if now - self._tended_at > _STOOD_STILL_S:
+            self._schedule.resumed()
+            self._events.warning(
+                "agent.stood_still", seconds=round(now - self._tended_at), advice="the machine was paused or overloaded"
+            )
+        self._tended_at = now
         step = self._clock.stepped()
         if step is not None:
             self._schedule.stepped()

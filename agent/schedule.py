@@ -139,6 +139,11 @@ class Schedule:
         for loop in self._loops.values():
             self._scheduler.reschedule_job(loop.name, trigger=self._trigger(loop))
 
+    def resumed(self) -> None:
+        """The whole process stood still for a while: no loop is to blame for it."""
+        with self._lock:
+            self._liveness.resume(self._monotonic())
+
     def stalled(self) -> list[str]:
         """Loops that make no progress, the longest first."""
         with self._lock:

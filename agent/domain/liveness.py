@@ -29,6 +29,11 @@ class Liveness:
         """Note that ``loop`` finished a turn."""
         self._beats[loop].last = now
 
+    def resume(self, now: float) -> None:
+        """Give every loop its whole time anew: the process itself stood still until ``now``."""
+        for beat in self._beats.values():
+            beat.last = now
+
     def stalled(self, now: float) -> list[str]:
         """The loops that are overdue, longest first."""
         overdue = [(now - beat.last, loop) for loop, beat in self._beats.items() if now - beat.last > beat.budget_s]
