@@ -27,6 +27,8 @@ _DIRECTORY: Final = _ROOT / ".demo"
 # After the meters stand still, the last interval must close, be mined and lie deep enough.
 _SETTLE_S: Final = 45.0
 _LOOK_S: Final = 0.2
+# What a shell says of a program that Ctrl-C ended.
+_INTERRUPTED: Final = 130
 # Readings that may be mined and not final yet when the agent is told to stop.
 _YOUNG: Final = 2
 # The bits of a reading's flags, from the contract's interface.
@@ -159,8 +161,15 @@ class Demo:
         self._mute = mute
         self._commands = commands
         self._stopped = threading.Event()
+        self._hurried = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._stopped.set())
+            signal.signal(number, self._asked_to_stop)
+
+    def _asked_to_stop(self, *_: object) -> None:
+        """The first signal ends the main job, a second one the wait for the last interval too."""
+        if self._stopped.is_set():
+            self._hurried.set()
+        self._stopped.set()
 
     def run(self) -> int:
         """Set up, run, sum up; returns the exit code."""
@@ -168,6 +177,9 @@ class Demo:
         print("demo: starting a chain, a broker and two meters; deploying the market; enrolling the household …")
         with ExitStack() as stack:
             rig = stack.enter_context(Rig(Scene(directory=_DIRECTORY)))
+            if self._stopped.is_set():
+                print("demo: stopped before it began")
+                return _INTERRUPTED
             opening = rig.ledger.standing(rig.household)
             collector = stack.enter_context(Collector(rig.broker.address, AREA, rig.household))
             control = stack.enter_context(ControlSocket(_DIRECTORY / "control", rig.meters.commands()))
@@ -241,16 +253,14 @@ class Demo:
             if line.strip():
                 print(f"          {_understood(answer(rig.meters.commands(), line))}", flush=True)
 
-    @staticmethod
-    def _settle(rig: Rig, narrator: Narrator) -> None:
+    def _settle(self, rig: Rig, narrator: Narrator) -> None:
         """Let the registers stand still, and wait until the chain has caught up with them."""
         narrator.say("demo      the meters' registers stand still now; the last interval becomes final …")
         for command in ("restore", "freeze"):
             answer(rig.meters.commands(), command)
         deadline = time.monotonic() + _SETTLE_S
         quiet_from = None
-        while time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
+        while time.monotonic() < deadline and not self._hurried.wait(_LOOK_S):
             narrator.catch_up()
             standing = rig.ledger.standing(rig.household)
             if (standing.produced_wh, standing.consumed_wh) != rig.registers():

@@ -248,7 +248,13 @@ class Rig:
 
     def _run(self, command: Sequence[str]) -> str:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_S, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_S,
+            check=False,
+            start_new_session=True,  # a Ctrl-C is for the one who set this up, not for each command
         )
         if done.returncode != 0:
             shown = " ".join(command[1:])
