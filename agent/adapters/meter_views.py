@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from agent.adapters.line_settings import line_of, line_settings
-from agent.adapters.meters import DriverMeter
-from agent.domain.errors import MeterMisconfigured, MeterSilent
+from agent.adapters.meters import DriverMeter, errors_of_ours
 from agent.domain.lines import Line
 from agent.domain.samples import Measured
 from drivers.catalogue import Catalogue
-from drivers.errors import MeterError, RetryableError
 from drivers.meter import Inspection, Meter
 from drivers.scan import scan
-
-
-@contextmanager
-def errors_of_ours() -> Iterator[None]:
-    """The drivers' errors become ours, by who handles them.
-
-    Raises:
-        MeterSilent: it may be tried again.
-        MeterMisconfigured: a person must put something right.
-    """
-    try:
-        yield
-    except RetryableError as error:
-        raise MeterSilent(str(error)) from error
-    except MeterError as error:
-        raise MeterMisconfigured(str(error)) from error
 
 
 class MeterView:

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from agent.domain.errors import MeterMisconfigured, MeterSilent
 from agent.domain.samples import Measured
 from drivers.errors import MeterError, RetryableError
 from drivers.meter import Meter
+
+
+@contextmanager
+def errors_of_ours() -> Iterator[None]:
+    """The drivers' errors become ours, by who handles them.
+
+    Raises:
+        MeterSilent: it may be tried again.
+        MeterMisconfigured: a person must put something right.
+    """
+    try:
+        yield
+    except RetryableError as error:
+        raise MeterSilent(str(error)) from error
+    except MeterError as error:
+        raise MeterMisconfigured(str(error)) from error
 
 
 class DriverMeter:
@@ -23,12 +41,8 @@ class DriverMeter:
             MeterSilent: no answer, or one that does not fit.
             MeterMisconfigured: a person must put something right: a setting, a profile, another meter on the wire.
         """
-        try:
+        with errors_of_ours():
             measured = self._meter.read()
-        except RetryableError as error:
-            raise MeterSilent(str(error)) from error
-        except MeterError as error:
-            raise MeterMisconfigured(str(error)) from error
         raw_wh = measured.register_wh
         return Measured(
             raw_wh=raw_wh,

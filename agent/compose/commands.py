@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.adapters.clock import kernel_synchronised
-from agent.adapters.meter_views import Answer, MeterView, errors_of_ours, look_for_meters
+from agent.adapters.meter_views import Answer, MeterView, look_for_meters
+from agent.adapters.meters import errors_of_ours
 from agent.configuration import Configuration
 from agent.domain.lines import Line
 from agent.domain.samples import MeterRole
