@@ -63,15 +63,15 @@ class OutboxRows:
         )
         return [self._entry(row) for row in rows]
 
-    def final_from(self, nonce: int) -> list[Entry]:
-        """The newest entries called final whose nonce is ``nonce`` or higher: what a deep reorganisation removed.
+    def ended_from(self, nonce: int) -> list[Entry]:
+        """The newest entries that ended with a nonce of ``nonce`` or higher: what a deep reorganisation removed.
 
         It removes the newest first, so the next turn finds the rest; and one node that says 0 cannot make this a walk
         through years.
         """
         rows = self._journal.query(
-            "SELECT * FROM entry WHERE state = ? AND nonce >= ? ORDER BY nonce DESC LIMIT ?",
-            (State.FINAL, nonce, MOST_IN_FLIGHT),
+            "SELECT * FROM entry WHERE state IN (?, ?, ?) AND nonce >= ? ORDER BY nonce DESC LIMIT ?",
+            (State.FINAL, State.REFUSED, State.REPLACED, nonce, MOST_IN_FLIGHT),
         )
         return [self._entry(row) for row in rows]
 

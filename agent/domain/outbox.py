@@ -9,6 +9,9 @@ full nodes say, and the time::
       ├─expired─▶ EXPIRED                  └───reorganised─────┤
       └─refused─▶ REFUSED ◀────────────── reverted, deep ──────┘
                   REPLACED: another transaction of ours took the nonce
+
+An end is an end while the chain holds it: a reorganisation deeper than the depth moves FINAL, REFUSED and REPLACED back
+to SENT, since a nonce that nobody uses would hold up all after it.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class State(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is to be done; a reorganisation may still move a FINAL entry back."""
+        """Whether nothing more is to be done; a reorganisation may still move one that has a nonce back."""
         return self in {State.FINAL, State.REFUSED, State.EXPIRED, State.REPLACED}
 
     @property
@@ -243,9 +246,9 @@ def next_step(entry: Entry, sighting: Sighting | None, now: int, rules: Rules) -
             return _next_of_broadcast(entry, sighting, now, rules)
         case State.INCLUDED:
             return Wait() if sighting is None else _next_of_included(entry, sighting, rules)
-        case State.FINAL:
-            return Wait() if sighting is None else _next_of_final(entry, sighting, rules)
-        case _:
+        case State.FINAL | State.REFUSED | State.REPLACED:
+            return Wait() if sighting is None else _next_of_ended(entry, sighting, rules)
+        case State.EXPIRED:
             return Wait()
 
 
@@ -294,8 +297,11 @@ def _next_of_included(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
     return Move(State.FINAL, found)
 
 
-def _next_of_final(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
-    """A reorganisation deeper than the depth: as many nodes as made it final must say that it is gone."""
+def _next_of_ended(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
+    """A reorganisation deeper than the depth: as many nodes as made it final must say that it is gone.
+
+    One that was reverted or replaced goes back too: its nonce is free again, and all after it would wait for ever.
+    """
     if entry.nonce is None or sighting.mined_nonce > entry.nonce or sighting.agreeing < rules.agreement:
         return Wait()
     return Move(State.SENT, why="a reorganisation deeper than the configured depth removed it")

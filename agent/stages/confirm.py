@@ -50,8 +50,8 @@ class Nodes(Protocol):
 class Outbox(OutboxPort, Protocol):
     """The outbox's rows."""
 
-    def final_from(self, nonce: int) -> list[Entry]:
-        """The newest entries called final whose nonce is ``nonce`` or higher."""
+    def ended_from(self, nonce: int) -> list[Entry]:
+        """The newest entries that ended with a nonce of ``nonce`` or higher."""
 
     def suspect(self, entry_id: int) -> None:
         """Count a sighting of the entry's nonce used by somebody else."""
@@ -100,10 +100,11 @@ class Confirm:
         try:
             if self._outbox.halted() is not None:
                 return False
-            in_flight = [entry for entry in self._outbox.open_entries() if entry.state in {State.SENT, State.INCLUDED}]
+            in_flight = [entry for entry in self._outbox.open_entries() if entry.state.in_flight]
             if in_flight or not self._looked_back:
                 changed = self._look_back()
-            for entry in in_flight:
+            # What is signed and has not been taken is the submit stage's.
+            for entry in (entry for entry in in_flight if entry.state is not State.SIGNED):
                 sighting = self._nodes.sight(entry)
                 changed |= self._apply(entry, next_step(entry, sighting, self._now(), self._rules))
         except (NodeUnavailable, JournalBusy):  # the pool and the record stage say so; the next turn asks again
@@ -114,9 +115,9 @@ class Confirm:
         return self._clock.now_ms() // 1000
 
     def _look_back(self) -> bool:
-        """One nonce tells whether anything called final has gone: it falls only on a reorganisation."""
+        """One nonce tells whether anything that ended has gone: it falls only on a reorganisation."""
         changed = False
-        for entry in self._outbox.final_from(self._nodes.mined_nonce()):
+        for entry in self._outbox.ended_from(self._nodes.mined_nonce()):
             changed |= self._apply(entry, next_step(entry, self._nodes.sight(entry), self._now(), self._rules))
         self._looked_back = True
         return changed

@@ -183,9 +183,15 @@ sightings = st.one_of(
 
 
 @given(st.sampled_from([State.REFUSED, State.EXPIRED, State.REPLACED]), sightings, st.integers(0, 2**32))
-def test_ends_are_ends(state: State, sighting: Sighting | None, now: int) -> None:
+def test_ends_are_ends_while_their_nonce_is_used(state: State, sighting: Sighting | None, now: int) -> None:
+    ended = entry(state, SENT)
+    freed = sighting is not None and sighting.mined_nonce <= 7 and sighting.agreeing >= RULES.agreement
+    back = State.SENT if freed and state is not State.EXPIRED else None
+
     assert state.ended
-    assert next_step(entry(state, SENT), sighting, now, RULES) == Wait()
+    assert next_step(replace(ended, nonce=None), sighting, now, RULES) == Wait()
+    step = next_step(ended, sighting, now, RULES)
+    assert (step.to if isinstance(step, Move) else None) is back
 
 
 @given(st.sampled_from([State.SIGNED, State.SENT, State.INCLUDED]), sightings, st.integers(0, 2**32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Interleavings(RuleBasedStateMachine):
         self.chain = Chain(self.clock)
         self.home = Home(self.directory, self.chain, self.clock, modulus=MODULUS)
         self.final: set[int] = set()
-        self.swapped = self.restored = False
+        self.swapped = self.restored = self.paused = False
 
     @initialize()
     def begin(self) -> None:
@@ -121,6 +122,12 @@ class Interleavings(RuleBasedStateMachine):
     def mine(self) -> None:
         self.chain.mine()
 
+    @rule(paused=st.booleans())
+    def pause(self, paused: bool) -> None:
+        """What is mined into a pause is reverted."""
+        self.chain.market = replace(self.chain.market, paused=paused)
+        self.paused |= paused
+
     @rule(depth=st.integers(1, 6), keep=st.booleans())
     def reorganise(self, depth: int, keep: bool) -> None:
         self.chain.reorganise(depth, keep=keep)
@@ -191,6 +198,7 @@ class Interleavings(RuleBasedStateMachine):
     def heal(self) -> None:
         self.home.fuse.left = None
         self.home.journal.busy = False
+        self.chain.market = replace(self.chain.market, paused=False)
         for node in self.chain.nodes:
             node.fault, node.behind = "", 0
         for meter in self.home.meters.values():
@@ -209,6 +217,9 @@ class Interleavings(RuleBasedStateMachine):
         assert home.outbox.halted() is None
         assert home.outbox.open_entries() == []
         allowed = {ReadingState.FINAL, ReadingState.COVERED}
+        if self.paused:
+            # One that was reverted again and again is given up: its energy is in the next one.
+            allowed.add(ReadingState.REFUSED)
         assert set(home.states()) <= allowed
         booked = self.chain.booked()
         mined = {(one.epoch, one.sequence): one for one in booked}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.domain.outbox import State
 from agent.domain.readings import ReadingState
 from tests.fakes.chain import Chain
-from tests.fakes.home import Home
+from tests.fakes.home import RULES, Home
 from tests.fakes.stories import consistent, sealed, sent
 from tests.fakes.world import FakeClock
 
@@ -42,4 +43,30 @@ def test_nothing_is_sent_into_a_pause_behind_what_is_in_flight(home: Home) -> No
     home.chain.market = replace(home.chain.market, paused=False)
     home.settle()
     assert set(home.states()) == {ReadingState.FINAL}
+    consistent(home)
+
+
+def test_a_reverted_transaction_that_a_deep_reorganisation_removes_leaves_no_hole(home: Home) -> None:
+    home.interval()
+    home.settle()
+    before = home.chain.top.number
+    sealed(home)
+    home.turns("submit")
+    home.chain.market = replace(home.chain.market, paused=True)
+    for _ in range(RULES.depth + 1):
+        home.chain.mine()
+    home.turns("confirm", "confirm")
+    assert home.entries()[-1].state is State.REFUSED
+    reverted = home.entries()[-1].nonce
+
+    # Nobody remembers it, and the next transaction has a higher nonce already.
+    home.chain.reorganise(home.chain.top.number - before, keep=False)
+    home.chain.market = replace(home.chain.market, paused=False)
+    for _ in range(3):
+        home.interval()
+    home.settle()
+
+    assert home.outbox.open_entries() == []
+    assert home.chain.top.nonce > reverted + 1
+    assert set(home.states()) <= {ReadingState.FINAL, ReadingState.COVERED}
     consistent(home)
