@@ -41,6 +41,8 @@ class HouseholdKey:
         """
         return recover_reading(signed, self._domain)
 
-    def sign_transaction(self, nonce: int, to: str, data: bytes, gas: int, fee: Fee) -> tuple[str, bytes]:
-        """Sign an EIP-1559 transaction of no value; returns its hash and the signed bytes."""
-        return self._keystore.sign_transaction(nonce, to, data, gas, fee, 0, self._domain.chain_id)
+    def sign_transaction(  # noqa: PLR0917 - as the submit stage's port
+        self, nonce: int, to: str, data: bytes, gas: int, fee: Fee, value: int
+    ) -> tuple[str, bytes]:
+        """Sign an EIP-1559 transaction; returns its hash and the signed bytes."""
+        return self._keystore.sign_transaction(nonce, to, data, gas, fee, value, self._domain.chain_id)

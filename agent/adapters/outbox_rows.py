@@ -36,14 +36,15 @@ class OutboxRows:
             if journal.one("SELECT 1 FROM entry WHERE key = ?", (intent.key,)) is not None:
                 return False
             entry_id = journal.insert(
-                "INSERT INTO entry (key, kind, target, data, gas, state, created_at, expires_at, changed_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO entry (key, kind, target, data, gas, value, state, created_at, expires_at, changed_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     intent.key,
                     intent.kind,
                     intent.to,
                     intent.data,
                     intent.gas,
+                    str(intent.value),
                     State.QUEUED,
                     now,
                     intent.expires_at,
@@ -207,6 +208,7 @@ class OutboxRows:
             inclusion=_inclusion(row),
             expires_at=row["expires_at"],
             foreign_sightings=row["foreign_sightings"],
+            value=int(row["value"]),
         )
 
 

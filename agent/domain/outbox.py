@@ -55,6 +55,14 @@ class Kind(StrEnum):
     """a transfer of nothing to oneself that takes nonce 0: one development node executes nonce 0 twice"""
     REPORT = "report"
     """readings"""
+    OFFER = "offer"
+    """a sell order"""
+    CANCEL = "cancel"
+    """the end of a sell order"""
+    BUY = "buy"
+    """a purchase of all or part of another's order"""
+    REDEEM = "redeem"
+    """tokens burned against the household's own consumption"""
     FILLER = "filler"
     """a transfer of nothing to oneself that takes a nonce which would else hold up those after it"""
 
@@ -70,6 +78,7 @@ class Intent:
         data: calldata.
         gas: gas limit.
         expires_at: UTC epoch seconds after which an unsigned one is not worth sending; None for never.
+        value: wei sent along.
     """
 
     key: str
@@ -78,6 +87,7 @@ class Intent:
     data: bytes
     gas: int
     expires_at: int | None = None
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,7 @@ class Entry:
         nonce: None until signed.
         expires_at: UTC epoch seconds after which an unsigned entry is not worth sending; None for never.
         foreign_sightings: how often in a row the nonce was seen used by a transaction that is not ours.
+        value: wei sent along.
     """
 
     id: int
@@ -140,6 +151,7 @@ class Entry:
     inclusion: Inclusion | None = None
     expires_at: int | None = None
     foreign_sightings: int = 0
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True)

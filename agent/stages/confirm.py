@@ -167,7 +167,7 @@ class Confirm:
                 self._nodes.broadcast(last.raw)
                 self._outbox.sent(entry.id, last.tx_hash, self._now(), accepted=True)
             return
-        tx_hash, raw = self._signer.sign_transaction(entry.nonce, entry.to, entry.data, entry.gas, fee)
+        tx_hash, raw = self._signer.sign_transaction(entry.nonce, entry.to, entry.data, entry.gas, fee, entry.value)
         attempt = Attempt(tx_hash, raw, fee, signed_at=self._now())
         self._outbox.bump(entry.id, attempt)
         accepted = self._nodes.broadcast(raw)

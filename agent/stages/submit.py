@@ -112,8 +112,10 @@ class Signer(Protocol):
     def address(self) -> str:
         """The account, checksummed."""
 
-    def sign_transaction(self, nonce: int, to: str, data: bytes, gas: int, fee: Fee) -> tuple[str, bytes]:
-        """Sign an EIP-1559 transaction of no value for the pinned chain.
+    def sign_transaction(  # noqa: PLR0917 - a transaction's fields in the order of every Ethereum library
+        self, nonce: int, to: str, data: bytes, gas: int, fee: Fee, value: int
+    ) -> tuple[str, bytes]:
+        """Sign an EIP-1559 transaction for the pinned chain.
 
         Returns:
             ``(hash as 0x hex, signed bytes)``.
@@ -246,7 +248,7 @@ class Submit:
         return self._broadcast(entry, self._sign(entry, nonce, fee))
 
     def _sign(self, entry: Entry, nonce: int, fee: Fee) -> Attempt:
-        tx_hash, raw = self._signer.sign_transaction(nonce, entry.to, entry.data, entry.gas, fee)
+        tx_hash, raw = self._signer.sign_transaction(nonce, entry.to, entry.data, entry.gas, fee, entry.value)
         attempt = Attempt(tx_hash, raw, fee, signed_at=self._now())
         self._outbox.sign(entry.id, nonce, attempt)
         return attempt
@@ -324,7 +326,7 @@ class Submit:
         )
 
     def _check_funds(self, entry: Entry, fee: Fee) -> None:
-        cost = entry.gas * fee.max_fee
+        cost = entry.gas * fee.max_fee + entry.value
         if cost and (balance := self._nodes.balance()) < cost:
             raise NotYet(
                 f"the account holds {balance} wei and the next transaction may cost {cost};"

@@ -117,8 +117,17 @@ class FakeKey:
     def made_by(self, signed: SignedReading) -> str:
         return self.address if signed.signature == _seal(signed.reading) else "0x" + "99" * 20
 
-    def sign_transaction(self, nonce: int, to: str, data: bytes, gas: int, fee: Fee) -> tuple[str, bytes]:
-        fields = {"nonce": nonce, "to": to, "data": data.hex(), "gas": gas, "fee": [fee.max_fee, fee.priority_fee]}
+    def sign_transaction(  # noqa: PLR0917 - as the port
+        self, nonce: int, to: str, data: bytes, gas: int, fee: Fee, value: int
+    ) -> tuple[str, bytes]:
+        fields = {
+            "nonce": nonce,
+            "to": to,
+            "data": data.hex(),
+            "gas": gas,
+            "fee": [fee.max_fee, fee.priority_fee],
+            "value": value,
+        }
         raw = json.dumps(fields).encode()
         return "0x" + hashlib.sha256(raw).hexdigest(), raw
 

@@ -190,7 +190,8 @@ def test_the_telemetry_mark(journal: Journal) -> None:
     assert rows.telemetry_mark() == (2, 7)
 
 
-INTENT = Intent("k", Kind.REPORT, "0xto", b"data", 5, expires_at=77)
+# More than an SQLite integer holds.
+INTENT = Intent("k", Kind.REPORT, "0xto", b"data", 5, expires_at=77, value=10**25 + 1)
 FIRST = Attempt("0xa", b"a", Fee(10, 1), signed_at=100)
 FOUND = Inclusion("0xa", 5, "0xb5", succeeded=True)
 
@@ -203,6 +204,7 @@ def test_an_entry_on_its_way(journal: Journal) -> None:
     assert not outbox.queue(INTENT, 51)
     (entry,) = outbox.open_entries()
     assert (entry.state, entry.nonce, entry.expires_at, entry.attempts) == (State.QUEUED, None, 77, ())
+    assert entry.value == INTENT.value
     assert outbox.next_nonce() == 0
     outbox.sign(entry.id, 0, FIRST)
     assert outbox.next_nonce() == 1

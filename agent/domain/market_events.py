@@ -1,0 +1,120 @@
+"""What the contract says has happened: its events, each with its place in the chain.
+
+A household follows those that name its own account, and the few that concern everybody (tariff, service cost). An
+invoice is a function of them, so that the operator and the household work out the same figure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.domain.orders import Order, Trade
+from agent.domain.readings import Reading
+from agent.domain.samples import MeterRole
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an event stands in the chain; places are in the chain's order.
+
+    Attributes:
+        block: the block's number.
+        log_index: the event's index in the block.
+        tx_hash: of the transaction that made it, ``0x`` hex.
+        at: the block's time, UTC epoch seconds.
+    """
+
+    block: int
+    log_index: int
+    tx_hash: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The registration office enrolled a household, from these registers on."""
+
+    place: Place
+    household: str
+    taken_at: int
+    produced_wh: int
+    consumed_wh: int
+    rated_power_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingBooked:
+    """The contract booked a reading."""
+
+    place: Place
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReplaced:
+    """A meter was replaced, or its register began anew: the old one is booked up to ``closing_wh``."""
+
+    place: Place
+    household: str
+    meter: MeterRole
+    closing_wh: int
+    opening_wh: int
+    epoch: int
+    taken_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A seller put an order in; its energy is in escrow."""
+
+    place: Place
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A seller took an order back, or an expired one's energy returned."""
+
+    place: Place
+    seller: str
+    number: int
+    energy_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """A purchase was concluded."""
+
+    place: Place
+    trade: Trade
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A household burned tokens against its own consumption."""
+
+    place: Place
+    household: str
+    energy_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class TariffSet:
+    """The band in which trades make sense, from here on; wei for each kWh."""
+
+    place: Place
+    feed_in: int
+    retail: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCostSet:
+    """What carrying a kWh costs from here on, wei."""
+
+    place: Place
+    service_cost: int
+
+
+MarketEvent = (
+    Enrolled | ReadingBooked | MeterReplaced | Offered | Cancelled | Traded | Redeemed | TariffSet | ServiceCostSet
+)
