@@ -12,7 +12,7 @@ from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
 
 from agent.domain.errors import BadRequest, NodeUnavailable, NotYet, Rejected
-from agent.domain.market import HouseholdState, Parameters
+from agent.domain.market import HouseholdState, Parameters, Settlement
 
 _SELECTOR_BYTES = 4
 # Solidity's own two errors, which stand in no contract's ABI.
@@ -157,6 +157,15 @@ class Market:
             retail_tariff=told["retailWeiPerKWh"],
             paused=stopped,
         )
+
+    def read_settlement(self, data: bytes) -> Settlement:
+        """What ``settlement()`` returned.
+
+        Raises:
+            NodeUnavailable: the bytes are not what the function returns.
+        """
+        told = self.read("settlement", data)
+        return Settlement(told["name"], told["symbol"], told["decimals"])
 
     def judge(self, reverted: bytes) -> Rejected | NotYet:
         """What a revert means.

@@ -11,7 +11,7 @@ from agent.adapters.full_node import Call, FullNode, RpcRefused
 from agent.adapters.market import Market
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
-from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.market import Head, HouseholdState, Parameters, Settlement
 from agent.domain.outbox import Inclusion
 
 
@@ -105,6 +105,14 @@ class MarketChain:
     def parameters(self, contract: str) -> Parameters:
         """The market's parameters."""
         return self._market.read_parameters(self._asked(contract, "parameters"), self._asked(contract, "paused"))
+
+    def settlement(self, contract: str) -> Settlement:
+        """What the market's money is called on screens."""
+        return self._market.read_settlement(self._asked(contract, "settlement"))
+
+    def service_cost_receiver(self, contract: str) -> str:
+        """The account that receives the service cost of each trade, checksummed."""
+        return str(to_checksum_address(self.constant(contract, "serviceCostReceiver")))
 
     def household(self, contract: str, account: str) -> HouseholdState:
         """What the contract holds of a household."""

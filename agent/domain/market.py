@@ -25,6 +25,21 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Settlement:
+    """What money is called on screens; everywhere else it is wei of this unit.
+
+    Attributes:
+        name: the settlement unit's name, such as Ether.
+        symbol: its symbol, such as ETH.
+        decimals: how many decimal digits a wei lies below the unit.
+    """
+
+    name: str
+    symbol: str
+    decimals: int
+
+
+@dataclass(frozen=True, slots=True)
 class HouseholdState:
     """What the contract holds of one household.
 

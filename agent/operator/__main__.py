@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from agent.domain.deployment import Roles
 from agent.domain.errors import AgentError, ConfigurationInvalid, NodeUnavailable
-from agent.domain.market import Parameters
+from agent.domain.market import Parameters, Settlement
 from agent.operator import commands, households
 from agent.operator.arguments import parser
 from agent.operator.commands import Told
@@ -105,6 +105,7 @@ def _market(asked: argparse.Namespace) -> commands.Market:
             retail_tariff=asked.retail,
             paused=False,
         ),
+        settlement=Settlement(asked.settlement_name, asked.settlement_symbol, asked.settlement_decimals),
     )
 
 
@@ -123,6 +124,7 @@ def _change(asked: argparse.Namespace) -> commands.Change:
         service_cost=asked.service_cost,
         feed_in_tariff=asked.feed_in,
         retail_tariff=asked.retail,
+        service_cost_receiver=asked.service_cost_receiver,
         paused=asked.paused,
     )
 

@@ -10,6 +10,8 @@ from eth_utils.address import is_address, to_checksum_address
 
 # Registration takes a day or two; a register that is older has carried energy which nobody watched.
 _MOST_AGE_S = 7 * 24 * 3600
+# Ether has 18; the contract's field would take 255.
+_MOST_DECIMALS = 36
 _DEFAULT_STATE = Path("~/.local/state/prosumer-operator")
 _EPILOG = """\
 exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (node URL)
@@ -42,6 +44,18 @@ def _seconds(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1 second")
     return number
+
+
+def _decimals(text: str) -> int:
+    if (number := _whole(text)) > _MOST_DECIMALS:
+        raise argparse.ArgumentTypeError(f"at most {_MOST_DECIMALS} decimals: a screen has room for no more")
+    return number
+
+
+def _named(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: screens could not show it")
+    return text
 
 
 def _model(text: str) -> str:
@@ -98,6 +112,10 @@ def _deploy(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reporting-period", type=_seconds, default=900, metavar="S", help="default: %(default)s")
     for price in ("service-cost", "feed-in", "retail"):
         command.add_argument(f"--{price}", type=_whole, default=0, metavar="WEI", help="for each kWh (default: 0)")
+    unit = "the settlement unit on screens (default: %(default)s)"
+    command.add_argument("--settlement-name", type=_named, default="Ether", help=f"name of {unit}")
+    command.add_argument("--settlement-symbol", type=_named, default="ETH", help=f"symbol of {unit}")
+    command.add_argument("--settlement-decimals", type=_decimals, default=18, metavar="N", help=f"decimals of {unit}")
     command.add_argument("--again", action="store_true", help="deploy although this chain has a market already")
 
 
@@ -136,6 +154,9 @@ def _parameters(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reporting-period", type=_seconds, metavar="S", help="length of an interval")
     for price in ("service-cost", "feed-in", "retail"):
         command.add_argument(f"--{price}", type=_whole, metavar="WEI", help="for each kWh")
+    command.add_argument(
+        "--service-cost-receiver", type=_account, metavar="ADDRESS", help="who is paid the service cost of each trade"
+    )
     paused = command.add_mutually_exclusive_group()
-    paused.add_argument("--pause", dest="paused", action="store_true", default=None, help="stop reports and transfers")
-    paused.add_argument("--resume", dest="paused", action="store_false", default=None, help="let them go on")
+    paused.add_argument("--pause", dest="paused", action="store_true", default=None, help="the market moves nothing")
+    paused.add_argument("--resume", dest="paused", action="store_false", default=None, help="it goes on")

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 
 from agent.domain.deployment import Deployed, Roles
 from agent.domain.errors import BadRequest
-from agent.domain.market import ChainPin, Parameters
+from agent.domain.market import ChainPin, Parameters, Settlement
 from agent.operator import enrolment
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
@@ -27,12 +27,14 @@ class Market:
         token_symbol: its symbol.
         roles: who may do what; an empty address is the deployer's.
         initial: the parameters to begin with.
+        settlement: what money is called on screens.
     """
 
     token_name: str
     token_symbol: str
     roles: Roles
     initial: Parameters
+    settlement: Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Change:
     service_cost: int | None = None
     feed_in_tariff: int | None = None
     retail_tariff: int | None = None
+    service_cost_receiver: str | None = None
     paused: bool | None = None
 
     @property
@@ -71,7 +74,7 @@ def deploy(chain: Chain, sender: Sender, deployments: Deployments, market: Marke
         registration_office=market.roles.registration_office or own,
         distribution_agent=market.roles.distribution_agent or own,
     )
-    initial = market.initial
+    initial, unit = market.initial, market.settlement
     data = chain.creation(
         market.token_name,
         market.token_symbol,
@@ -79,6 +82,7 @@ def deploy(chain: Chain, sender: Sender, deployments: Deployments, market: Marke
         roles.registration_office,
         roles.distribution_agent,
         (initial.service_cost, initial.reporting_period_s, initial.feed_in_tariff, initial.retail_tariff),
+        (unit.name, unit.symbol, unit.decimals),
     )
     path = deployments.path(chain_id)
     if path.exists() and not again and not sender.interrupted("", data):
@@ -98,6 +102,9 @@ def deploy(chain: Chain, sender: Sender, deployments: Deployments, market: Marke
         "admin": roles.admin,
         "registrationOffice": roles.registration_office,
         "distributionAgent": roles.distribution_agent,
+        "settlementName": unit.name,
+        "settlementSymbol": unit.symbol,
+        "settlementDecimals": unit.decimals,
         "file": str(path),
         "toml": snippet(pin),
     }
@@ -201,7 +208,7 @@ def approve(
 def show_parameters(chain: Chain, deployments: Deployments) -> Told:
     """The market's parameters in force."""
     contract = deployed_here(chain, deployments).pin.contract
-    return _told(contract, chain.parameters(contract))
+    return _told(chain, contract)
 
 
 def set_parameters(chain: Chain, sender: Sender, deployments: Deployments, change: Change) -> Told:
@@ -221,21 +228,29 @@ def set_parameters(chain: Chain, sender: Sender, deployments: Deployments, chang
     retail = now.retail_tariff if change.retail_tariff is None else change.retail_tariff
     if (feed_in, retail) != (now.feed_in_tariff, now.retail_tariff):
         calls.append(("setTariff", (feed_in, retail)))
+    receiver = change.service_cost_receiver
+    if receiver is not None and receiver != chain.service_cost_receiver(contract):
+        calls.append(("setServiceCostReceiver", (receiver,)))
     if change.paused not in {None, now.paused}:
         calls.append(("pause", (change.paused,)))
     sent = []
     for function, arguments in calls:
         sent.append(sender.send(contract, chain.calldata(function, *arguments)).tx_hash)
         sender.done()
-    return {**_told(contract, chain.parameters(contract)), "transactions": sent}
+    return {**_told(chain, contract), "transactions": sent}
 
 
-def _told(contract: str, parameters: Parameters) -> Told:
+def _told(chain: Chain, contract: str) -> Told:
+    parameters, unit = chain.parameters(contract), chain.settlement(contract)
     return {
         "contract": contract,
         "reportingPeriodS": parameters.reporting_period_s,
         "serviceCostWeiPerKWh": parameters.service_cost,
+        "serviceCostReceiver": chain.service_cost_receiver(contract),
         "feedInWeiPerKWh": parameters.feed_in_tariff,
         "retailWeiPerKWh": parameters.retail_tariff,
         "paused": parameters.paused,
+        "settlementName": unit.name,
+        "settlementSymbol": unit.symbol,
+        "settlementDecimals": unit.decimals,
     }

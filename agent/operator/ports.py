@@ -7,7 +7,7 @@ from typing import Protocol
 
 from agent.domain.deployment import Deployed
 from agent.domain.fees import Fee, FeeQuote
-from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.market import Head, HouseholdState, Parameters, Settlement
 from agent.domain.outbox import Inclusion
 
 
@@ -68,6 +68,12 @@ class Chain(Protocol):
 
     def parameters(self, contract: str) -> Parameters:
         """The market's parameters."""
+
+    def settlement(self, contract: str) -> Settlement:
+        """What the market's money is called on screens."""
+
+    def service_cost_receiver(self, contract: str) -> str:
+        """The account that receives the service cost of each trade, checksummed."""
 
     def household(self, contract: str, account: str) -> HouseholdState:
         """What the contract holds of a household."""

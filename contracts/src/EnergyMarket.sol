@@ -5,8 +5,8 @@ import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {HouseholdSlot} from "./HouseholdSlot.sol";
 import {MarketPaused, MarketState} from "./MarketState.sol";
-import {Parameters, SignedReading} from "./MarketTypes.sol";
-import {Registration} from "./Registration.sol";
+import {Parameters, Settlement, SignedReading} from "./MarketTypes.sol";
+import {Orders} from "./Orders.sol";
 import {InvalidSignature, SignedReadings} from "./SignedReadings.sol";
 
 /// @notice A report without a reading: its sender would pay for nothing.
@@ -16,7 +16,7 @@ error NoReadings();
 /// @notice Households report the registers of their two meters; what they produced becomes energy tokens.
 /// @dev Packing of readings and slots: HouseholdSlot. Signatures: SignedReadings. Gas is the network's capacity, so
 /// `report` and `reportSigned` touch two slots and each trick on their path says what it saves.
-contract EnergyMarket is Registration, EIP712 {
+contract EnergyMarket is Orders, EIP712 {
     using HouseholdSlot for uint256;
 
     /// @notice A reading was booked.
@@ -32,17 +32,19 @@ contract EnergyMarket is Registration, EIP712 {
     /// @param registrationOffice enrols households
     /// @param distributionAgent sets parameters
     /// @param initial the parameters to begin with
+    /// @param unit what money is called on screens
     constructor(
         string memory tokenName,
         string memory tokenSymbol,
         address admin,
         address registrationOffice,
         address distributionAgent,
-        Parameters memory initial
+        Parameters memory initial,
+        Settlement memory unit
     )
         ERC20(tokenName, tokenSymbol)
         EIP712("EnergyMarket", "1")
-        MarketState(admin, registrationOffice, distributionAgent, initial)
+        MarketState(admin, registrationOffice, distributionAgent, initial, unit)
     {}
 
     /// @notice Books the caller's readings, in order. All of them or, with the first that is wrong, none.

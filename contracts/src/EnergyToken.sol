@@ -17,7 +17,9 @@ abstract contract EnergyToken is ERC20, MarketState {
     }
 
     /// @inheritdoc ERC20
+    /// @dev The market's own balance is what is in escrow, so that balances always add up to the supply.
     function balanceOf(address account) public view override returns (uint256) {
+        if (account == address(this)) return _ledger.escrowedWh;
         return HouseholdSlot.load(uint160(account)).tokens();
     }
 
@@ -26,9 +28,11 @@ abstract contract EnergyToken is ERC20, MarketState {
         return _ledger.supplyWh;
     }
 
-    /// @dev Every movement of tokens but the minting of a report, which writes the same two slots by itself. A pause stops
+    /// @dev Every movement of tokens but the minting of a report and what orders move, which write the slots by themselves. A pause stops
     /// what holders do; the registration office may go on replacing meters, which mints.
     function _update(address from, address to, uint256 value) internal override {
+        // Escrow comes with an order only: what came otherwise could never be taken out.
+        if (to == address(this)) revert ERC20InvalidReceiver(to);
         if (from == address(0)) {
             // Checked: it would take 2^24 accounts, each full, to overflow.
             _ledger.supplyWh += uint64(value);

@@ -110,14 +110,14 @@ library HouseholdSlot {
     /// @notice A slot's fields; of a reading, only the first five mean anything.
     function unpack(uint256 word) internal pure returns (Fields memory) {
         return Fields({
-            consumedWh: word & M40,
+            consumedWh: consumedWh(word),
             producedWh: (word >> 40) & M40,
             takenAt: (word >> 80) & M32,
             sequence: (word >> 112) & M24,
             epoch: (word >> 136) & 0xff,
             productionHeldS: (word >> 144) & M24,
             consumptionHeldS: (word >> 168) & M24,
-            ratedPowerW: (word >> 192) & M24,
+            ratedPowerW: ratedPowerW(word),
             tokens: tokens(word)
         });
     }
@@ -135,6 +135,16 @@ library HouseholdSlot {
     /// @notice The tokens in a slot, in Wh.
     function tokens(uint256 slot) internal pure returns (uint256) {
         return slot >> 216;
+    }
+
+    /// @notice The consumption register in a slot, in Wh.
+    function consumedWh(uint256 slot) internal pure returns (uint256) {
+        return slot & M40;
+    }
+
+    /// @notice The rated power in a slot, in W: 0 unless the household is active.
+    function ratedPowerW(uint256 slot) internal pure returns (uint256) {
+        return (slot >> 192) & M24;
     }
 
     /// @notice The slot with another amount of tokens.

@@ -36,10 +36,14 @@ struct Enrolment {
 /// @param ratedPowerW the rating, kept here also while suspended; 0 means never enrolled
 /// @param enrolledAt when the office enrolled it
 /// @param suspended whether the office suspended it
+/// @param redeemedWh tokens burned against its consumption
+/// @param consumedOffsetWh with the consumption register it makes what was consumed since enrolment, over all epochs
 struct Enrolled {
     uint24 ratedPowerW;
     uint32 enrolledAt;
     bool suspended;
+    uint64 redeemedWh;
+    int64 consumedOffsetWh;
     bytes32 area;
     bytes32 productionMeter;
     bytes32 consumptionMeter;
@@ -56,6 +60,30 @@ struct Parameters {
     uint32 reportingPeriodS;
     uint80 feedInWeiPerKWh;
     uint80 retailWeiPerKWh;
+}
+
+/// @notice What money is called on screens; the market itself counts wei.
+/// @param name of the chain's settlement unit
+/// @param symbol of the unit
+/// @param decimals how many decimal digits a wei lies below the unit
+struct Settlement {
+    string name;
+    string symbol;
+    uint8 decimals;
+}
+
+/// @notice An order as it stands.
+/// @param seller who offers
+/// @param number the seller's own
+/// @param energyWh what is left; 0 if there is no such order, or it is over
+/// @param priceWeiPerKWh its price
+/// @param expiresAt from when on nobody can buy
+struct Order {
+    address seller;
+    uint40 number;
+    uint40 energyWh;
+    uint80 priceWeiPerKWh;
+    uint32 expiresAt;
 }
 
 /// @notice A reading and its household's EIP-712 signature in the compact form of EIP-2098.

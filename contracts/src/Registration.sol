@@ -8,6 +8,8 @@ import {Enrolled, Enrolment, Household, Meter} from "./MarketTypes.sol";
 
 /// @notice The account is enrolled already; meters are replaced with `replaceMeter`.
 error AlreadyEnrolled(address account);
+/// @notice The market itself is no household: its balance is the escrow.
+error MarketIsNoHousehold(address account);
 /// @notice The account was never enrolled.
 error NotEnrolled(address account);
 /// @notice A household needs a rated power: it bounds what its readings may say.
@@ -26,7 +28,7 @@ abstract contract Registration is EnergyToken {
     /// @notice How far a clock may be ahead of the chain's, in seconds.
     uint256 public constant CLOCK_TOLERANCE_S = 60;
 
-    mapping(address account => Enrolled) private _enrolled;
+    mapping(address account => Enrolled) internal _enrolled;
     /// @notice The account that a meter is bound to.
     mapping(bytes32 meterId => address account) public meterOwner;
 
@@ -50,6 +52,7 @@ abstract contract Registration is EnergyToken {
     function enrol(Enrolment calldata enrolment) external onlyRole(REGISTRATION_OFFICE) {
         address account = enrolment.account;
         if (account == address(0)) revert ZeroAccount();
+        if (account == address(this)) revert MarketIsNoHousehold(account);
         Enrolled storage record = _enrolled[account];
         if (record.ratedPowerW != 0) revert AlreadyEnrolled(account);
         if (enrolment.ratedPowerW == 0) revert ZeroRatedPower(account);
@@ -59,6 +62,7 @@ abstract contract Registration is EnergyToken {
         _bindMeter(account, Meter.CONSUMPTION, enrolment.consumptionMeter);
         record.ratedPowerW = enrolment.ratedPowerW;
         record.enrolledAt = uint32(block.timestamp);
+        record.consumedOffsetWh = -int64(uint64(enrolment.firstConsumedWh));
         record.area = enrolment.area;
         record.productionMeter = enrolment.productionMeter;
         record.consumptionMeter = enrolment.consumptionMeter;
@@ -121,8 +125,12 @@ abstract contract Registration is EnergyToken {
             HouseholdSlot.saturate(production ? elapsed : fields.productionHeldS + elapsed);
         fields.consumptionHeldS =
             HouseholdSlot.saturate(production ? fields.consumptionHeldS + elapsed : elapsed);
-        if (production) fields.producedWh = openingWh;
-        else fields.consumedWh = openingWh;
+        if (production) {
+            fields.producedWh = openingWh;
+        } else {
+            record.consumedOffsetWh += int64(uint64(closingWh)) - int64(uint64(openingWh));
+            fields.consumedWh = openingWh;
+        }
         HouseholdSlot.store(uint160(account), HouseholdSlot.pack(account, fields));
         if (production && closingWh != lastWh) _mint(account, closingWh - lastWh);
         emit MeterReplaced(
@@ -147,6 +155,13 @@ abstract contract Registration is EnergyToken {
             consumptionHeldS: uint24(fields.consumptionHeldS),
             record: record
         });
+    }
+
+    /// @dev What was consumed since enrolment, over all epochs, less what was redeemed; nothing if never enrolled.
+    function _redeemable(address account, uint256 slot) internal view returns (uint256) {
+        Enrolled storage record = _enrolled[account];
+        int256 consumedWh = int256(slot.consumedWh()) + record.consumedOffsetWh;
+        return uint256(consumedWh) - record.redeemedWh;
     }
 
     function _requireEnrolled(address account) private view returns (Enrolled storage record) {

@@ -208,7 +208,7 @@ contract RegistrationTest is MarketTest {
         vm.prank(AGENT);
         market.setTariff(2, 1);
         vm.expectRevert(abi.encodeWithSelector(ZeroAccount.selector));
-        new EnergyMarket("", "", address(0), OFFICE, AGENT, Parameters(1, 900, 1, 1));
+        new EnergyMarket("", "", address(0), OFFICE, AGENT, Parameters(1, 900, 1, 1), ether18());
     }
 
     function test_token_transfers() public {

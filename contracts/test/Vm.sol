@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {EnergyMarket} from "../src/EnergyMarket.sol";
-import {Enrolment, Parameters, SignedReading} from "../src/MarketTypes.sol";
+import {Enrolment, Parameters, Settlement, SignedReading} from "../src/MarketTypes.sol";
 
 /// @dev The part of forge's cheat codes that these tests use. There is no official npm package of forge-std, and this is
 /// all of it that is needed.
@@ -42,7 +42,13 @@ abstract contract MarketTest {
 
     function setUp() public virtual {
         vm.warp(START);
-        market = new EnergyMarket("Energy", "kWh", ADMIN, OFFICE, AGENT, Parameters(1e15, 900, 1e15, 2e15));
+        market = new EnergyMarket(
+            "Energy", "kWh", ADMIN, OFFICE, AGENT, Parameters(1e15, 900, 1e15, 2e15), ether18()
+        );
+    }
+
+    function ether18() internal pure returns (Settlement memory) {
+        return Settlement("Ether", "ETH", 18);
     }
 
     function enrolment(address account) internal pure returns (Enrolment memory) {

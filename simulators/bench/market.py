@@ -91,7 +91,8 @@ class GasMarket:
         constructor = next(item for item in artifact["abi"] if item["type"] == "constructor")
         office = self.office.address
         data = artifact["bytecode"] + _encoded(
-            constructor["inputs"], ["Energy", "ENERGY", office, office, office, (0, PERIOD_S, 0, 0)]
+            constructor["inputs"],
+            ["Energy", "ENERGY", office, office, office, (0, PERIOD_S, 0, 0), ("Ether", "ETH", 18)],
         )
         receipt = self._send(self.office, None, data, ())
         self.deployment_gas = int(receipt["gasUsed"], 16)
