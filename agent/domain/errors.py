@@ -8,6 +8,7 @@
     │   ├── NodeUnavailable    no full node could be asked, or the one asked gave no usable answer
     │   ├── BrokerUnavailable  the broker is away or refused us
     │   ├── JournalBusy        another process holds the journal, or the disk is full: rows wait in memory
+    │   ├── DatabaseUnavailable  the office's database is locked, full or away
     │   └── NotYet             what is asked for is right, but its time has not come (paused, not enrolled)
     ├── Refuse                 this one thing is refused for good; everything else goes on
     │   ├── MeterMisconfigured a setting, a register or an identity that a person must put right
@@ -19,6 +20,7 @@
         ├── KeystoreInvalid    there is no key, or it cannot be opened
         ├── JournalDamaged     the journal's file is damaged; at start it is set aside and a new one begun
         ├── JournalTooNew      a newer release wrote the journal; it is left as it is
+        ├── DatabaseInvalid    the office's database is damaged, another program's, or a newer release's
         ├── DiskFailed         the disk under the journal gives errors; the process ends and is started again
         └── ConfigurationInvalid  exit code 78
 
@@ -50,6 +52,10 @@ class BrokerUnavailable(Retry):
 
 class JournalBusy(Retry):
     """The journal cannot take rows just now: locked, disk full, or mounted read-only."""
+
+
+class DatabaseUnavailable(Retry):
+    """The office's database takes nothing just now: locked, full, or not to be reached."""
 
 
 class NotYet(Retry):
@@ -105,6 +111,10 @@ class JournalDamaged(Stop):
 
 class JournalTooNew(Stop):
     """The journal was written by a newer release."""
+
+
+class DatabaseInvalid(Stop):
+    """The office's database is damaged, another program's, or was written by a newer release."""
 
 
 class DiskFailed(Stop):

@@ -64,6 +64,21 @@ def _model(text: str) -> str:
     return text
 
 
+def database_options() -> argparse.ArgumentParser:
+    """Options of the commands that use the office's database, as a parent of theirs."""
+    options = argparse.ArgumentParser(add_help=False)
+    group = options.add_argument_group("database")
+    group.add_argument(
+        "--database",
+        metavar="URL",
+        help="sqlite:///FILE or postgresql://USER@HOST:PORT/NAME, no password in it (default: a file in --state-dir)",
+    )
+    group.add_argument(
+        "--database-password-file", type=Path, metavar="FILE", help="PostgreSQL's password: one line, mode 0600"
+    )
+    return options
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     common = argparse.ArgumentParser(add_help=False)

@@ -239,7 +239,7 @@ def _wanted(lock: str) -> list[str]:
     runtime = [*project["dependencies"], *extras["build"]]
     return {
         "requirements.lock": runtime,
-        "requirements-dev.lock": [*runtime, *extras["dev"]],
+        "requirements-dev.lock": [*runtime, *extras["dev"], *extras["postgres"]],
         "requirements-analysis.lock": groups["analysis"],
         "requirements-node.lock": groups["node"],
     }[lock]

@@ -1,0 +1,28 @@
+"""The office's database for a command; a module of its own, so that only the commands that need it load SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.adapters.office_database import Database, Room
+from agent.adapters.office_database.address import sqlite_url
+
+FILE_NAME = "office.sqlite"
+
+
+def open_database(url: str | None, password_file: Path | None, state: Path, rooms: Sequence[Room]) -> Database:
+    """The office's database, brought up to this release's tables.
+
+    Args:
+        url: where it is; None for a SQLite file in the state directory.
+        password_file: PostgreSQL's password, or None.
+        state: the operator's state directory.
+        rooms: the tables that the command needs.
+
+    Raises:
+        ConfigurationInvalid: the URL is wrong or holds a password, or psycopg is not installed.
+        DatabaseUnavailable: it cannot be reached or is locked.
+        DatabaseInvalid: it is another program's, damaged, or a newer release's.
+    """
+    return Database(url or sqlite_url(state / FILE_NAME), rooms, password_file=password_file)
