@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Final, Self
 from simulators.control import CommandError, Commands, ControlSocket, converse, whole_number
 from simulators.eastron import MODELS, Model
 from simulators.frames import Framing, Request, exception_pdu
-from simulators.household import Household, SimulatedTime
+from simulators.household import Household, SimulatedTime, Site
 from simulators.instrument import Counts, Flow, Instrument
 from simulators.serving import Emission, Server
 from simulators.wires import PtyWire, TcpWire
@@ -61,6 +61,7 @@ class Plan:
         production_wh: The production meter's register at the start.
         consumption_wh: The consumption meter's register at the start.
         ports: TCP ports of production and consumption; 0 lets the system choose.
+        site: Where the household stands and what is on its roof.
     """
 
     directory: Path
@@ -75,6 +76,7 @@ class Plan:
     production_wh: int = 1_234_567
     consumption_wh: int = 2_345_678
     ports: tuple[int, int] = (0, 0)
+    site: Site = field(default_factory=Site)
 
 
 class HouseholdMeters:
@@ -88,7 +90,7 @@ class HouseholdMeters:
     def __init__(self, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:
         self.plan = plan
         self.time = SimulatedTime(plan.start_epoch, plan.speed, clock)
-        self.household = Household(plan.seed, installed_at=plan.start_epoch)
+        self.household = Household(plan.seed, plan.site, installed_at=plan.start_epoch)
         self.production = Instrument(
             _model(plan.production_model),
             unit=1,

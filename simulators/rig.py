@@ -1,13 +1,12 @@
 """Everything around one agent, on this machine: meters, chain, broker, a market, an enrolled household.
 
-The agent and the operator's commands are started as the programs that they are, never imported: what is set up here
-is set up as an installer would.
+The agent and its commands are started as the programs that they are, never imported: what is set up here is set up as
+an installer would. Several households stand on one ``Ground``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -20,17 +19,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from eth_account import Account
-
 from simulators.broker import Broker
 from simulators.chain import Anvil
+from simulators.ground import Ground, run_command, write_private
+from simulators.household import Site
 from simulators.ledger import Ledger
 from simulators.meters import CONSUMPTION, PRODUCTION, HouseholdMeters, Plan, Wiring
-from simulators.process import StartError
 
 AREA: Final = "tehran-3"
 
-_COMMAND_S: Final = 60.0
 # Enough for every transaction of a long demo at Anvil's fees.
 _FUND_WEI: Final = 10**18
 
@@ -52,6 +49,8 @@ class Scene:
         wiring: How the meters are wired.
         confirmations: How often a fall or a jump must repeat before the agent believes it.
         state: Where the agent keeps its journal; below `directory` where it is left out.
+        site: Where the household stands and what is on its roof.
+        settings: Further sections of the agent's configuration, such as its standing rule.
     """
 
     directory: Path
@@ -65,6 +64,8 @@ class Scene:
     wiring: Wiring = Wiring.SPLIT
     confirmations: int = 5
     state: Path | None = None
+    site: Site = field(default_factory=Site)
+    settings: str = ""
 
 
 @dataclass(slots=True)
@@ -73,21 +74,42 @@ class Rig:
 
     Args:
         scene: What to set up.
+        ground: A running market that the household joins; one of its own, in the scene's directory, where it is left
+            out.
 
     Raises:
         StartError: A part did not start, or a command failed; with its own words.
     """
 
     scene: Scene
-    chain: Anvil = field(init=False)
-    broker: Broker = field(init=False)
+    ground: Ground | None = None
     meters: HouseholdMeters = field(init=False)
     household: str = field(init=False, default="")
-    contract: str = field(init=False, default="")
-    _deployment: dict[str, Any] = field(init=False, default_factory=dict)
     _keystore: Path = field(init=False, default=Path())
     _passphrase: Path = field(init=False, default=Path())
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
+
+    @property
+    def market(self) -> Ground:
+        """The market that the household takes part in."""
+        if self.ground is None:
+            raise RuntimeError("the rig has not been set up: use it as a context manager")
+        return self.ground
+
+    @property
+    def chain(self) -> Anvil:
+        """The full node."""
+        return self.market.chain
+
+    @property
+    def broker(self) -> Broker:
+        """The MQTT broker."""
+        return self.market.broker
+
+    @property
+    def contract(self) -> str:
+        """The market's address."""
+        return self.market.contract
 
     @property
     def configuration(self) -> Path:
@@ -102,7 +124,7 @@ class Rig:
     @property
     def ledger(self) -> Ledger:
         """What the chain holds."""
-        return Ledger(self.chain.rpc, self.contract)
+        return self.market.ledger
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:  # a start that fails halfway leaves nothing running
@@ -121,7 +143,7 @@ class Rig:
         Returns:
             What it printed.
         """
-        return self._run([sys.executable, "-m", "agent", "--config", str(self.configuration), *arguments])
+        return run_command([sys.executable, "-m", "agent", "--config", str(self.configuration), *arguments])
 
     def operator(self, *arguments: str) -> str:
         """Run one `prosumer-operator` command to its end.
@@ -129,7 +151,7 @@ class Rig:
         Returns:
             What it printed.
         """
-        return self._run([sys.executable, "-m", "agent.operator", *arguments])
+        return self.market.operator(*arguments)
 
     def start_agent(self, log: Path | None = None, program: Sequence[str] = ("-m", "agent")) -> subprocess.Popen[bytes]:
         """Start the daemon.
@@ -161,68 +183,36 @@ class Rig:
     def _set_up(self, stack: ExitStack) -> None:
         scene = self.scene
         scene.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.chain = stack.enter_context(Anvil(block_time_s=scene.block_s))
-        self.broker = stack.enter_context(Broker(directory=scene.directory / "broker"))
+        if self.ground is None:
+            self.ground = stack.enter_context(Ground(scene.directory, scene.block_s, scene.period_s))
         plan = Plan(
             directory=scene.directory,
             wiring=scene.wiring,
             seed=scene.seed,
             start_epoch=scene.start_epoch,
             speed=scene.speed,
+            site=scene.site,
         )
         self.meters = stack.enter_context(HouseholdMeters(plan))
-        deployment = self._deploy()
-        self.contract = deployment["address"]
-        passphrase = self._secret("household-passphrase", secrets.token_urlsafe())
-        keystore = scene.directory / "household-key.json"
+        self._passphrase, self._keystore = (
+            scene.directory / name for name in ("household-passphrase", "household-key.json")
+        )
+        write_private(self._passphrase, secrets.token_urlsafe() + "\n")
         self.household = json.loads(
-            self._run(
+            run_command(
                 [
                     *(sys.executable, "-m", "agent", "keys", "new", "--json"),
-                    *("--keystore", str(keystore), "--passphrase-file", str(passphrase)),
+                    *("--keystore", str(self._keystore), "--passphrase-file", str(self._passphrase)),
                 ]
             )
         )["address"]
-        self._deployment, self._keystore, self._passphrase = deployment, keystore, passphrase
         self.use_nodes([self.chain.url])
         request = scene.directory / "enrolment.json"
         self.agent("enrol", "--output", str(request), "--yes")
-        self.operator("approve", str(request), *self._operator_options(), "--fund", str(_FUND_WEI))
-
-    def _deploy(self) -> dict[str, Any]:
-        keystore = self.scene.directory / "operator-key.json"
-        # The chain's first dev account, whose worthless key everybody knows; light on memory, as ours are.
-        passphrase = secrets.token_urlsafe()
-        key = bytes.fromhex(self.chain.accounts[0].key[2:])
-        self._write_private(keystore, json.dumps(Account.encrypt(key, passphrase, kdf="pbkdf2", iterations=1000)))
-        self._secret("operator-passphrase", passphrase)
-        self.operator("deploy", *self._operator_options(), "--reporting-period", str(self.scene.period_s))
-        written = self.scene.directory / "deployments" / f"{self.chain.chain_id}.json"
-        deployment: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
-        return deployment
-
-    def _operator_options(self) -> list[str]:
-        directory = self.scene.directory
-        return [
-            *("--node", self.chain.url),
-            *("--keystore", str(directory / "operator-key.json")),
-            *("--passphrase-file", str(directory / "operator-passphrase")),
-            *("--deployments", str(directory / "deployments")),
-            *("--state-dir", str(directory / "operator")),
-        ]
-
-    def _secret(self, name: str, text: str) -> Path:
-        path = self.scene.directory / name
-        self._write_private(path, text + "\n")
-        return path
-
-    @staticmethod
-    def _write_private(path: Path, text: str) -> None:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        self.operator("approve", str(request), *self.market.operator_options, "--fund", str(_FUND_WEI))
 
     def _toml(self, urls: Sequence[str]) -> str:
-        scene, deployment = self.scene, self._deployment
+        scene, deployment = self.scene, self.market.deployment
         meters = ""
         for name, place in self.meters.addresses().items():
             line = (
@@ -243,23 +233,8 @@ class Rig:
             f'[keystore]\npath = "{self._keystore}"\npassphrase_file = "{self._passphrase}"\n'
             f'[telemetry]\nenabled = true\nhost = "{host}"\nport = {port}\ntls = false\n'
             "acknowledgements = true\nlive_every_s = 5\nreplay_after_s = 10\n"
-            "[clock]\nrequire_synchronised = false\n"
+            f"[clock]\nrequire_synchronised = false\n{scene.settings}"
         )
-
-    def _run(self, command: Sequence[str]) -> str:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_S,
-            check=False,
-            start_new_session=True,  # a Ctrl-C is for the one who set this up, not for each command
-        )
-        if done.returncode != 0:
-            shown = " ".join(command[1:])
-            raise StartError(f"{shown} ended with code {done.returncode}. It said:\n{done.stdout}{done.stderr}")
-        return done.stdout
 
 
 def stop_agent(process: subprocess.Popen[bytes], grace_s: float = 20.0) -> int:
