@@ -36,6 +36,8 @@ abstract contract Registration is EnergyToken {
     event HouseholdEnrolled(address indexed account, bytes32 indexed area, Enrolment enrolment);
     /// @notice A household's readings are refused, or accepted again.
     event HouseholdSuspended(address indexed account, bool suspended);
+    /// @notice The personal data that the office keeps of a household changed; this hash stands for them from now on.
+    event PersonalDataSet(address indexed account, bytes32 personalDataHash);
     /// @notice A meter was replaced or reset; the next readings are of the new epoch.
     /// @param takenAt when, by the chain's clock
     event MeterReplaced(
@@ -89,6 +91,16 @@ abstract contract Registration is EnergyToken {
         fields.ratedPowerW = suspended ? 0 : record.ratedPowerW;
         HouseholdSlot.store(uint160(account), HouseholdSlot.pack(account, fields));
         emit HouseholdSuspended(account, suspended);
+    }
+
+    /// @notice Binds a household to personal data that were edited and approved anew. The data themselves never come here.
+    /// @param personalDataHash of the data and a salt that is not on the chain either
+    function setPersonalData(address account, bytes32 personalDataHash)
+        external
+        onlyRole(REGISTRATION_OFFICE)
+    {
+        _requireEnrolled(account).personalDataHash = personalDataHash;
+        emit PersonalDataSet(account, personalDataHash);
     }
 
     /// @notice Books the old meter up to its closing register and opens the next epoch with the new one's.

@@ -84,10 +84,35 @@ contract RegistrationTest is MarketTest {
         refuseRole(office, abi.encodeCall(market.enrol, (enrolment(NEIGHBOUR))));
         refuseRole(office, abi.encodeCall(market.suspend, (HOME, true)));
         refuseRole(office, abi.encodeCall(market.replaceMeter, (HOME, Meter.PRODUCTION, "new", 0, 0)));
+        refuseRole(office, abi.encodeCall(market.setPersonalData, (HOME, bytes32(uint256(1)))));
         refuseRole(agent, abi.encodeCall(market.setServiceCost, (1)));
         refuseRole(agent, abi.encodeCall(market.setReportingPeriod, (60)));
         refuseRole(agent, abi.encodeCall(market.setTariff, (1, 2)));
         refuseRole(agent, abi.encodeCall(market.pause, (true)));
+    }
+
+    function test_edited_personal_data_change_their_hash_and_nothing_else() public {
+        Household memory before = market.household(HOME);
+        bytes32 edited = keccak256("a salt and edited data");
+        vm.prank(OFFICE);
+        market.setPersonalData(HOME, edited);
+        Household memory h = market.household(HOME);
+        check(h.record.personalDataHash == edited, "hash");
+        before.record.personalDataHash = edited;
+        check(keccak256(abi.encode(before)) == keccak256(abi.encode(h)), "nothing else");
+        // A suspended household may move house or name too.
+        vm.prank(OFFICE);
+        market.suspend(HOME, true);
+        vm.prank(OFFICE);
+        market.setPersonalData(HOME, bytes32(0));
+        h = market.household(HOME);
+        check(h.record.personalDataHash == 0 && h.record.suspended && !h.active, "suspended");
+    }
+
+    function test_personal_data_are_set_for_the_enrolled_alone() public {
+        vm.prank(OFFICE);
+        vm.expectRevert(abi.encodeWithSelector(NotEnrolled.selector, NEIGHBOUR));
+        market.setPersonalData(NEIGHBOUR, bytes32(uint256(1)));
     }
 
     function test_replaced_production_meter_is_booked_to_its_end() public {
