@@ -1,18 +1,23 @@
-"""What can be said on ``prosumer-operator``'s command line."""
+"""What can be said on ``prosumer-operator``'s command line: a table of its commands."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
-from eth_utils.address import is_address, to_checksum_address
+from agent.operator import approve, deploy, parameters, replace_meter, suspend
+from agent.operator.options import Commands, Shared, shared
 
-# Registration takes a day or two; a register that is older has carried energy which nobody watched.
-_MOST_AGE_S = 7 * 24 * 3600
-# Ether has 18; the contract's field would take 255.
-_MOST_DECIMALS = 36
-_DEFAULT_STATE = Path("~/.local/state/prosumer-operator")
+# One line a command, in the order of --help. A command's module has ``add(commands, shared)``, which adds its parser
+# with the options that it shares with others and sets ``run``: what does it, from the parsed arguments to an Answer.
+_TABLE: tuple[Callable[[Commands, Shared], None], ...] = (
+    deploy.add,
+    approve.add,
+    suspend.add,
+    replace_meter.add,
+    parameters.add,
+)
 _EPILOG = """\
 exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (node URL)
 
@@ -22,87 +27,8 @@ A command that was interrupted goes on with the same transaction when it is run 
 """
 
 
-def _account(text: str) -> str:
-    # Mixed case is a checksum and must be right; all lower or all upper case carries none.
-    if not is_address(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no address, or its checksum is wrong (0x and 40 hex digits)")
-    return str(to_checksum_address(text))
-
-
-def _whole(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
-    return number
-
-
-def _seconds(text: str) -> int:
-    number = _whole(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1 second")
-    return number
-
-
-def _decimals(text: str) -> int:
-    if (number := _whole(text)) > _MOST_DECIMALS:
-        raise argparse.ArgumentTypeError(f"at most {_MOST_DECIMALS} decimals: a screen has room for no more")
-    return number
-
-
-def _named(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is no name: screens could not show it")
-    return text
-
-
-def _model(text: str) -> str:
-    if not text or ":" in text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no model's name, such as eastron_sdm120")
-    return text
-
-
-def database_options() -> argparse.ArgumentParser:
-    """Options of the commands that use the office's database, as a parent of theirs."""
-    options = argparse.ArgumentParser(add_help=False)
-    group = options.add_argument_group("database")
-    group.add_argument(
-        "--database",
-        metavar="URL",
-        help="sqlite:///FILE or postgresql://USER@HOST:PORT/NAME, no password in it (default: a file in --state-dir)",
-    )
-    group.add_argument(
-        "--database-password-file", type=Path, metavar="FILE", help="PostgreSQL's password: one line, mode 0600"
-    )
-    return options
-
-
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    common = argparse.ArgumentParser(add_help=False)
-    chain = common.add_argument_group("chain and key")
-    chain.add_argument("--node", required=True, metavar="URL", help="JSON-RPC of the company's own full node")
-    chain.add_argument("--allow-plain", action="store_true", help="take http:// off loopback too (it can be read)")
-    chain.add_argument("--ca-file", metavar="PEM", help="the node's own certificate authority")
-    chain.add_argument("--keystore", type=Path, metavar="FILE", help="the operator's V3 keystore")
-    chain.add_argument("--passphrase-file", type=Path, metavar="FILE", help="one line, mode 0600")
-    chain.add_argument("--deployments", type=Path, metavar="DIR", help="deployment files by chain id")
-    chain.add_argument("--state-dir", type=Path, default=_DEFAULT_STATE, metavar="DIR", help="default: %(default)s")
-    chain.add_argument(
-        "--max-fee",
-        type=_whole,
-        default=500_000_000_000,
-        metavar="WEI",
-        help="for a unit of gas (default: %(default)s)",
-    )
-    chain.add_argument("--depth", type=_whole, default=0, metavar="BLOCKS", help="wanted on top (default: %(default)s)")
-    chain.add_argument(
-        "--timeout", type=_seconds, default=180, metavar="S", help="for each transaction (default: %(default)s)"
-    )
-    common.add_argument("--json", action="store_true", help="print JSON in place of text")
-
     whole = argparse.ArgumentParser(
         prog="prosumer-operator",
         description="What the distribution company and the registration office run.",
@@ -111,67 +37,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"%(prog)s {version('prosumer-agent')}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _deploy(commands.add_parser("deploy", parents=[common], help="deploy a market and write its deployment file"))
-    _approve(commands.add_parser("approve", parents=[common], help="verify an enrolment request and enrol it"))
-    _suspend(commands.add_parser("suspend", parents=[common], help="refuse a household's readings, or take them again"))
-    _replace_meter(commands.add_parser("replace-meter", parents=[common], help="enter a new meter, or a reset one"))
-    _parameters(commands.add_parser("parameters", parents=[common], help="show or set the market's parameters"))
+    options = shared()
+    for add in _TABLE:
+        add(commands, options)
     return whole
-
-
-def _deploy(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--token-name", default="Energy", help="default: %(default)s")
-    command.add_argument("--token-symbol", default="ENERGY", help="default: %(default)s")
-    for role in ("admin", "registration-office", "distribution-agent"):
-        command.add_argument(f"--{role}", type=_account, metavar="ADDRESS", help="default: the key's own")
-    command.add_argument("--reporting-period", type=_seconds, default=900, metavar="S", help="default: %(default)s")
-    for price in ("service-cost", "feed-in", "retail"):
-        command.add_argument(f"--{price}", type=_whole, default=0, metavar="WEI", help="for each kWh (default: 0)")
-    unit = "the settlement unit on screens (default: %(default)s)"
-    command.add_argument("--settlement-name", type=_named, default="Ether", help=f"name of {unit}")
-    command.add_argument("--settlement-symbol", type=_named, default="ETH", help=f"symbol of {unit}")
-    command.add_argument("--settlement-decimals", type=_decimals, default=18, metavar="N", help=f"decimals of {unit}")
-    command.add_argument("--again", action="store_true", help="deploy although this chain has a market already")
-
-
-def _approve(command: argparse.ArgumentParser) -> None:
-    command.add_argument("request", type=Path, metavar="REQUEST.json", help="written by prosumer-agent enrol")
-    command.add_argument(
-        "--fund", type=_whole, metavar="WEI", help="top the household's account up to this balance, for its gas"
-    )
-    command.add_argument(
-        "--max-age",
-        type=_seconds,
-        default=_MOST_AGE_S,
-        metavar="S",
-        help="how old its registers may be (default: %(default)s)",
-    )
-
-
-def _suspend(command: argparse.ArgumentParser) -> None:
-    command.add_argument("household", type=_account, metavar="ADDRESS", help="the household's account")
-    command.add_argument("--lift", action="store_true", help="take its readings again")
-
-
-def _replace_meter(command: argparse.ArgumentParser) -> None:
-    command.add_argument("household", type=_account, metavar="ADDRESS", help="the household's account")
-    command.add_argument("--meter", required=True, choices=("production", "consumption"), help="which of the two")
-    command.add_argument("--profile", required=True, type=_model, metavar="MODEL", help="the new meter's model")
-    command.add_argument("--serial", required=True, help="the new meter's serial number")
-    command.add_argument("--opening", required=True, type=_whole, metavar="WH", help="its register when it was put in")
-    command.add_argument(
-        "--closing", type=_whole, metavar="WH", help="the old meter's last register (default: the last one booked)"
-    )
-    command.add_argument("--reset", action="store_true", help="it is the same meter, whose register began anew")
-
-
-def _parameters(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--reporting-period", type=_seconds, metavar="S", help="length of an interval")
-    for price in ("service-cost", "feed-in", "retail"):
-        command.add_argument(f"--{price}", type=_whole, metavar="WEI", help="for each kWh")
-    command.add_argument(
-        "--service-cost-receiver", type=_account, metavar="ADDRESS", help="who is paid the service cost of each trade"
-    )
-    paused = command.add_mutually_exclusive_group()
-    paused.add_argument("--pause", dest="paused", action="store_true", default=None, help="the market moves nothing")
-    paused.add_argument("--resume", dest="paused", action="store_false", default=None, help="it goes on")

@@ -1,0 +1,160 @@
+"""``prosumer-operator deploy``: a new market."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from eth_utils.address import to_checksum_address
+
+from agent.domain.deployment import Deployed, Roles
+from agent.domain.errors import BadRequest
+from agent.domain.market import ChainPin, Parameters, Settlement
+from agent.operator.answer import Answer, Told
+from agent.operator.options import Commands, Shared, account, opened, seconds, sender, whole
+from agent.operator.ports import Chain, Deployments
+from agent.operator.sending import Sender
+
+# Ether has 18; the contract's field would take 255.
+_MOST_DECIMALS = 36
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What a market is deployed with.
+
+    Attributes:
+        token_name: the energy token's name.
+        token_symbol: its symbol.
+        roles: who may do what; an empty address is the deployer's.
+        initial: the parameters to begin with.
+        settlement: what money is called on screens.
+    """
+
+    token_name: str
+    token_symbol: str
+    roles: Roles
+    initial: Parameters
+    settlement: Settlement
+
+
+def add(commands: Commands, shared: Shared) -> None:
+    """Add the command's line."""
+    command = commands.add_parser(
+        "deploy",
+        parents=[shared.chain, shared.key, shared.output],
+        help="deploy a market and write its deployment file",
+    )
+    command.add_argument("--token-name", default="Energy", help="default: %(default)s")
+    command.add_argument("--token-symbol", default="ENERGY", help="default: %(default)s")
+    for role in ("admin", "registration-office", "distribution-agent"):
+        command.add_argument(f"--{role}", type=account, metavar="ADDRESS", help="default: the key's own")
+    command.add_argument("--reporting-period", type=seconds, default=900, metavar="S", help="default: %(default)s")
+    for price in ("service-cost", "feed-in", "retail"):
+        command.add_argument(f"--{price}", type=whole, default=0, metavar="WEI", help="for each kWh (default: 0)")
+    unit = "the settlement unit on screens (default: %(default)s)"
+    command.add_argument("--settlement-name", type=_named, default="Ether", help=f"name of {unit}")
+    command.add_argument("--settlement-symbol", type=_named, default="ETH", help=f"symbol of {unit}")
+    command.add_argument("--settlement-decimals", type=_decimals, default=18, metavar="N", help=f"decimals of {unit}")
+    command.add_argument("--again", action="store_true", help="deploy although this chain has a market already")
+    command.set_defaults(run=run)
+
+
+def run(asked: argparse.Namespace) -> Answer:
+    """Do what was asked."""
+    market = Market(
+        token_name=asked.token_name,
+        token_symbol=asked.token_symbol,
+        roles=Roles(asked.admin or "", asked.registration_office or "", asked.distribution_agent or ""),
+        initial=Parameters(
+            reporting_period_s=asked.reporting_period,
+            service_cost=asked.service_cost,
+            feed_in_tariff=asked.feed_in,
+            retail_tariff=asked.retail,
+            paused=False,
+        ),
+        settlement=Settlement(asked.settlement_name, asked.settlement_symbol, asked.settlement_decimals),
+    )
+    with opened(asked) as wiring:
+        told = deploy(wiring.chain, sender(wiring, asked), wiring.deployments, market, again=asked.again)
+    rows = Answer({name: value for name, value in told.items() if name != "toml"})
+    return Answer(told, f"{rows}\n\n# For the households' configuration:\n{told['toml']}")
+
+
+def deploy(chain: Chain, sending: Sender, deployments: Deployments, market: Market, *, again: bool) -> Told:
+    """Deploy a market and write its file.
+
+    Args:
+        chain: the operator's node.
+        sending: of transactions.
+        deployments: the files.
+        market: what to deploy.
+        again: replace the file of an earlier market on this chain.
+
+    Raises:
+        BadRequest: this chain has a market already, or the node holds another code than was sent.
+    """
+    chain_id, genesis = chain.chain_id(), chain.genesis_hash()
+    own = sending.address
+    roles = Roles(
+        admin=market.roles.admin or own,
+        registration_office=market.roles.registration_office or own,
+        distribution_agent=market.roles.distribution_agent or own,
+    )
+    initial, unit = market.initial, market.settlement
+    data = chain.creation(
+        market.token_name,
+        market.token_symbol,
+        roles.admin,
+        roles.registration_office,
+        roles.distribution_agent,
+        (initial.service_cost, initial.reporting_period_s, initial.feed_in_tariff, initial.retail_tariff),
+        (unit.name, unit.symbol, unit.decimals),
+    )
+    path = deployments.path(chain_id)
+    if path.exists() and not again and not sending.interrupted("", data):
+        raise BadRequest(f"{path} names a market on chain {chain_id}; --again deploys a second one and replaces it")
+    found = sending.send("", data)
+    contract = to_checksum_address(chain.created_contract(found.tx_hash))
+    pin = ChainPin(chain_id, genesis, contract, chain.code_hash(contract))
+    deployments.save(Deployed(pin, found.block_number, roles))
+    sending.done()
+    return {
+        "chainId": chain_id,
+        "genesis": genesis,
+        "contract": contract,
+        "codeHash": pin.code_hash,
+        "block": found.block_number,
+        "transaction": found.tx_hash,
+        "admin": roles.admin,
+        "registrationOffice": roles.registration_office,
+        "distributionAgent": roles.distribution_agent,
+        "settlementName": unit.name,
+        "settlementSymbol": unit.symbol,
+        "settlementDecimals": unit.decimals,
+        "file": str(path),
+        "toml": snippet(pin),
+    }
+
+
+def snippet(pin: ChainPin) -> str:
+    """The part of a household's configuration that pins this market."""
+    return (
+        "[chain]\n"
+        f"id = {pin.chain_id}\n"
+        f'genesis = "{pin.genesis_hash}"\n'
+        f'contract = "{pin.contract}"\n'
+        f'code_hash = "{pin.code_hash}"\n'
+    )
+
+
+def _decimals(text: str) -> int:
+    if (number := whole(text)) > _MOST_DECIMALS:
+        raise argparse.ArgumentTypeError(f"at most {_MOST_DECIMALS} decimals: a screen has room for no more")
+    return number
+
+
+def _named(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: screens could not show it")
+    return text

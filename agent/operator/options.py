@@ -1,0 +1,158 @@
+"""Options that several of the operator's commands share, and what they open."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from eth_utils.address import is_address, to_checksum_address
+
+from agent.operator.sending import Sender
+
+if TYPE_CHECKING:
+    from agent.operator.wiring import Wiring
+
+_DEFAULT_STATE = Path("~/.local/state/prosumer-operator")
+
+
+class Commands(Protocol):
+    """Where a command is added: what ``add_subparsers`` returns."""
+
+    def add_parser(  # noqa: D102 - argparse's own
+        self,
+        name: str,
+        *,
+        parents: list[argparse.ArgumentParser],
+        help: str,  # noqa: A002 - argparse's own name
+    ) -> argparse.ArgumentParser: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Options to take over as ``parents``.
+
+    Attributes:
+        output: ``--json``. Every command takes it.
+        chain: the company's full node and the deployment files.
+        key: the operator's key and what concerns its transactions; ``--keystore`` is needed.
+        key_if_needed: the same, and ``--keystore`` may be left out.
+        database: the office's database. Its default is a file in ``--state-dir``, which ``key`` brings.
+    """
+
+    output: argparse.ArgumentParser
+    chain: argparse.ArgumentParser
+    key: argparse.ArgumentParser
+    key_if_needed: argparse.ArgumentParser
+    database: argparse.ArgumentParser
+
+
+def shared() -> Shared:
+    """The shared options, new ones each time."""
+    output = argparse.ArgumentParser(add_help=False)
+    output.add_argument("--json", action="store_true", help="print JSON in place of text")
+    return Shared(output, _chain(), _key(needed=True), _key(needed=False), _database())
+
+
+@contextmanager
+def opened(asked: argparse.Namespace) -> Iterator[Wiring]:
+    """The parts of a command with ``Shared.chain``, closed at its end.
+
+    Raises:
+        ConfigurationInvalid: the node's URL is none, or plain without leave.
+    """
+    from agent.operator.wiring import Wiring  # noqa: PLC0415 - else --help waits a second for the chain's libraries
+
+    with Wiring(
+        node_url=asked.node,
+        allow_plain=asked.allow_plain,
+        ca_file=asked.ca_file,
+        deployments=asked.deployments,
+    ) as wiring:
+        yield wiring
+
+
+def sender(wiring: Wiring, asked: argparse.Namespace) -> Sender:
+    """What sends transactions for a command with ``Shared.key``; its key is opened here.
+
+    Raises:
+        KeystoreInvalid: the key cannot be opened.
+        NodeUnavailable: the node did not tell its chain.
+    """
+    return wiring.sender(
+        keystore=asked.keystore,
+        passphrase_file=asked.passphrase_file,
+        state=asked.state_dir.expanduser(),
+        most_fee=asked.max_fee,
+        depth=asked.depth,
+        timeout_s=asked.timeout,
+    )
+
+
+def account(text: str) -> str:
+    """An account, checksummed. Mixed case is a checksum and must be right; all lower or upper case carries none."""
+    if not is_address(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address, or its checksum is wrong (0x and 40 hex digits)")
+    return str(to_checksum_address(text))
+
+
+def whole(text: str) -> int:
+    """A whole number of 0 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+    return number
+
+
+def seconds(text: str) -> int:
+    """A whole number of seconds, 1 or more."""
+    number = whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 second")
+    return number
+
+
+def _chain() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    chain = options.add_argument_group("chain")
+    chain.add_argument("--node", required=True, metavar="URL", help="JSON-RPC of the company's own full node")
+    chain.add_argument("--allow-plain", action="store_true", help="take http:// off loopback too (it can be read)")
+    chain.add_argument("--ca-file", metavar="PEM", help="the node's own certificate authority")
+    chain.add_argument("--deployments", type=Path, metavar="DIR", help="deployment files by chain id")
+    return options
+
+
+def _database() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    group = options.add_argument_group("database")
+    group.add_argument(
+        "--database",
+        metavar="URL",
+        help="sqlite:///FILE or postgresql://USER@HOST:PORT/NAME, no password in it (default: a file in --state-dir)",
+    )
+    group.add_argument(
+        "--database-password-file", type=Path, metavar="FILE", help="PostgreSQL's password: one line, mode 0600"
+    )
+    return options
+
+
+def _key(*, needed: bool) -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    key = options.add_argument_group("key and transactions")
+    key.add_argument("--keystore", required=needed, type=Path, metavar="FILE", help="the operator's V3 keystore")
+    key.add_argument("--passphrase-file", type=Path, metavar="FILE", help="one line, mode 0600")
+    key.add_argument("--state-dir", type=Path, default=_DEFAULT_STATE, metavar="DIR", help="default: %(default)s")
+    key.add_argument(
+        "--max-fee", type=whole, default=500_000_000_000, metavar="WEI", help="for a unit of gas (default: %(default)s)"
+    )
+    key.add_argument("--depth", type=whole, default=0, metavar="BLOCKS", help="wanted on top (default: %(default)s)")
+    key.add_argument(
+        "--timeout", type=seconds, default=180, metavar="S", help="for each transaction (default: %(default)s)"
+    )
+    return options
