@@ -32,7 +32,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The registration office enrolled a household, from these registers on."""
+    """The registration office enrolled a household, from these registers on.
+
+    ``area_hash`` is the keccak-256 of the area's name, ``0x`` hex, as the contract has it; None where nobody asked.
+    """
 
     place: Place
     household: str
@@ -40,6 +43,7 @@ class Enrolled:
     produced_wh: int
     consumed_wh: int
     rated_power_w: int
+    area_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +122,46 @@ class ServiceCostSet:
 MarketEvent = (
     Enrolled | ReadingBooked | MeterReplaced | Offered | Cancelled | Traded | Redeemed | TariffSet | ServiceCostSet
 )
+
+PARAMETERS: frozenset[type] = frozenset({TariffSet, ServiceCostSet})
+"""What concerns everybody and names no account."""
+ORDERS: frozenset[type] = frozenset({Offered, Cancelled, Traded})
+"""What the order book is made of."""
+OWN: frozenset[type] = frozenset({Enrolled, ReadingBooked, MeterReplaced, Redeemed}) | ORDERS
+"""What names an account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are asked for.
+
+    Attributes:
+        kinds: their types.
+        account: only those that name it, as household, seller or buyer; None for everybody's. ``PARAMETERS`` name
+            nobody and come either way.
+    """
+
+    kinds: frozenset[type]
+    account: str | None = None
+
+    @classmethod
+    def of_household(cls, account: str) -> Wanted:
+        """All that an account's ledger and invoice are made of: its own events and the parameters."""
+        return cls(OWN | PARAMETERS, account)
+
+
+def concerned(event: MarketEvent) -> tuple[str, ...]:
+    """The accounts that an event names, checksummed; none for a parameter."""
+    match event:
+        case Enrolled() | MeterReplaced() | Redeemed():
+            return (event.household,)
+        case ReadingBooked():
+            return (event.reading.household,)
+        case Offered():
+            return (event.order.seller,)
+        case Cancelled():
+            return (event.seller,)
+        case Traded():
+            return (event.trade.seller, event.trade.buyer)
+        case TariffSet() | ServiceCostSet():
+            return ()

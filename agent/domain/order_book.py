@@ -1,0 +1,82 @@
+"""The order book: which orders are open, worked out from the contract's events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from agent.domain.market_events import Cancelled, MarketEvent, Offered, Place, Traded
+from agent.domain.orders import Order
+
+# The longest that the agent lets an order live. A reader of the book looks back as far and no farther.
+LONGEST_LIFE_S = 30 * 24 * 3600
+
+
+class OrderBook:
+    """What is left of each order, kept up to date event by event.
+
+    The events may begin anywhere: a trade or a cancellation of an order that was offered before them changes nothing.
+    Feeding an event twice, or an older one after a newer, does no harm either: each place in the chain counts once and
+    only forward.
+    """
+
+    def __init__(self) -> None:
+        self._left: dict[tuple[str, int], Order] = {}
+        self._offered: dict[tuple[str, int], Place] = {}
+        self._last: tuple[int, int] | None = None
+
+    def feed(self, events: Iterable[MarketEvent]) -> None:
+        """Take in events, in the chain's order; those that are no order's change nothing."""
+        for event in events:
+            place = event.place.block, event.place.log_index
+            if self._last is not None and place <= self._last:
+                continue
+            self._last = place
+            match event:
+                case Offered(order=order):
+                    # A number is never used twice; should a node say so, the later order stands.
+                    self._left[order.seller, order.number] = order
+                    self._offered[order.seller, order.number] = event.place
+                case Traded(trade=trade):
+                    self._take(trade.seller, trade.number, trade.energy_wh)
+                case Cancelled(seller=seller, number=number):
+                    self._gone((seller, number))
+                case _:
+                    pass
+
+    def _take(self, seller: str, number: int, energy_wh: int) -> None:
+        order = self._left.get((seller, number))
+        if order is None:
+            return
+        if (left := order.energy_wh - energy_wh) > 0:
+            self._left[seller, number] = replace(order, energy_wh=left)
+        else:
+            self._gone((seller, number))
+
+    def _gone(self, key: tuple[str, int]) -> None:
+        self._left.pop(key, None)
+        self._offered.pop(key, None)
+
+    def open_at(self, now: int) -> list[Order]:
+        """Orders that can be bought from at ``now``, UTC epoch seconds; the cheapest first, then the longest waiting.
+
+        Each order's ``energy_wh`` is what is left of it.
+        """
+        found = (order for order in self._left.values() if order.open_at(now))
+        return sorted(found, key=lambda order: (order.price, self._offered[order.seller, order.number]))
+
+    def unfinished(self) -> list[Order]:
+        """Orders with something left, the expired ones too, in the chain's order."""
+        return sorted(self._left.values(), key=lambda order: self._offered[order.seller, order.number])
+
+
+def open_orders(events: Iterable[MarketEvent], now: int) -> list[Order]:
+    """The orders that can be bought from at ``now``, cheapest first.
+
+    Args:
+        events: in the chain's order, from before the oldest order that may still be open.
+        now: UTC epoch seconds.
+    """
+    book = OrderBook()
+    book.feed(events)
+    return book.open_at(now)
