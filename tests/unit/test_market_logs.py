@@ -26,7 +26,7 @@ from agent.domain.market_events import (
     Wanted,
     concerned,
 )
-from agent.domain.orders import Order, Trade
+from agent.domain.orders import Trade
 from agent.domain.readings import Reading
 from contracts import load_artifact
 from tests.fakes.logs import (
