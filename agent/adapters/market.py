@@ -9,10 +9,13 @@ from typing import Any
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError, EncodingError
 from eth_utils.abi import collapse_if_tuple
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from agent.domain.errors import BadRequest, NodeUnavailable, NotYet, Rejected
 from agent.domain.market import HouseholdState, Parameters, Settlement
+from agent.domain.market_calls import BuyCall, CancelCall, MarketCall, OfferCall, RedeemCall
+from agent.domain.orders import Order
 
 _SELECTOR_BYTES = 4
 # Solidity's own two errors, which stand in no contract's ABI.
@@ -108,6 +111,35 @@ class Market:
         """
         return self.call("report", list(words))
 
+    def encoded(self, call: MarketCall) -> bytes:
+        """Calldata of what a household asks of the market.
+
+        Raises:
+            BadRequest: an argument does not fit its type.
+        """
+        match call:
+            case OfferCall(number, energy_wh, price, expires_at):
+                return self.call("offer", number, energy_wh, price, expires_at)
+            case CancelCall(number):
+                return self.call("cancel", number)
+            case BuyCall(seller, number, energy_wh, price):
+                return self.call("buy", seller, number, energy_wh, price)
+            case RedeemCall(energy_wh):
+                return self.call("redeem", energy_wh)
+
+    def understood(self, data: bytes) -> MarketCall | None:
+        """What calldata asks of the market; None if it is something else, or not whole."""
+        for name, made in _CALLS.items():
+            item = self._functions.get(name)
+            if item is None or data[:_SELECTOR_BYTES] != item.selector:
+                continue
+            try:
+                values = decode(_types(item.inputs), data[_SELECTOR_BYTES:])
+            except (DecodingError, OverflowError, ValueError):
+                return None
+            return made(*values)
+        return None
+
     def read(self, function: str, data: bytes) -> dict[str, Any]:
         """What a function returned, by name; a single returned struct is opened.
 
@@ -139,6 +171,16 @@ class Market:
             tokens_wh=told["tokensWh"],
             rated_power_w=told["record"]["ratedPowerW"],
         )
+
+    def read_order(self, data: bytes) -> Order:
+        """What ``order(address, uint40)`` returned.
+
+        Raises:
+            NodeUnavailable: the bytes are not what the function returns.
+        """
+        told = self.read("order", data)
+        seller = str(to_checksum_address(told["seller"]))
+        return Order(seller, told["number"], told["energyWh"], told["priceWeiPerKWh"], told["expiresAt"])
 
     def read_parameters(self, parameters: bytes, paused: bytes) -> Parameters:
         """What ``parameters()`` and ``paused()`` returned.
@@ -189,6 +231,19 @@ class Market:
             told = ", ".join(f"{name}={value}" for name, value in facts.items())
             return NotYet(f"{why}: {item.name}({told})")
         return Rejected(item.name, facts)
+
+
+def _buy(seller: str, number: int, energy_wh: int, price: int) -> BuyCall:
+    return BuyCall(str(to_checksum_address(seller)), number, energy_wh, price)
+
+
+# By the contract's function.
+_CALLS: Mapping[str, Callable[..., MarketCall]] = {
+    "offer": OfferCall,
+    "cancel": CancelCall,
+    "buy": _buy,
+    "redeem": RedeemCall,
+}
 
 
 def _encoded(inputs: Sequence[Mapping[str, Any]], arguments: Sequence[object], name: str) -> bytes:

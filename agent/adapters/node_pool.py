@@ -20,7 +20,8 @@ from agent.adapters.node_asking import Asking
 from agent.adapters.node_standing import NodeStatus, Standing
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
-from agent.domain.market import ChainPin, Head, HouseholdState, Parameters
+from agent.domain.market import ChainPin, Head, HouseholdState, Parameters, Settlement
+from agent.domain.orders import Order
 from agent.domain.outbox import Entry, Sighting
 
 # Heads older than this are asked for again before a question: it is also when lost nodes are tried again.
@@ -133,20 +134,24 @@ class NodePool:
         Raises:
             NodeUnavailable: fewer nodes gave a usable answer.
         """
-        call = self._contract_call("household", self._account)
         return node_votes.household(
-            self._answers(lambda node: self._market.read_household(node.eth_call(call)), witnesses)
+            self._told(self._market.read_household, "household", self._account, witnesses=witnesses)
         )
 
-    def rehearse(self, to: str, data: bytes) -> None:
+    def rehearse(self, to: str, data: bytes, value: int = 0) -> None:
         """Call it as the account would, without sending.
+
+        Args:
+            to: the address called.
+            data: calldata.
+            value: wei sent along.
 
         Raises:
             Rejected: the contract would reject it for good.
             NotYet: it would be rejected now but may be taken later.
             NodeUnavailable: no node gave a usable answer.
         """
-        call = Call(sender=self._account, to=to, data=data)
+        call = Call(sender=self._account, to=to, data=data, value=value)
         refused = node_votes.verdict(self._answers(lambda node: self._tried(node, call)))
         if refused is not None:
             raise refused
@@ -241,6 +246,35 @@ class NodePool:
         self._agreed = node_votes.parameters(self._answers(ask), self._agreed)
         return self._agreed
 
+    def order(self, seller: str, number: int) -> Order:
+        """An order as the contract has it, at the newest block; with no energy left if there is none.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        told = self._told(self._market.read_order, "order", seller, number)
+        return node_votes.least_of_most(told, lambda order: order.energy_wh)
+
+    def redeemable(self) -> int:
+        """Consumption of the household that no token was burned against yet, Wh.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        read = self._market.read
+        told = self._told(lambda data: int(read("redeemable", data)["wh"]), "redeemable", self._account)
+        return node_votes.least_of_most(told, lambda wh: wh)
+
+    def settlement(self) -> Settlement:
+        """What money is called on screens.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        return node_votes.least_of_most(
+            self._told(self._market.read_settlement, "settlement"), lambda unit: (unit.decimals, unit.symbol, unit.name)
+        )
+
     def head(self) -> Head:
         """The highest newest block of a usable node, asked now.
 
@@ -275,6 +309,10 @@ class NodePool:
 
     def _contract_call(self, function: str, *arguments: object) -> Call:
         return Call(sender=self._account, to=self._pin.contract, data=self._market.call(function, *arguments))
+
+    def _told(self, read: Callable[[bytes], T], function: str, *arguments: object, witnesses: int = 1) -> list[T]:
+        call = self._contract_call(function, *arguments)
+        return self._answers(lambda node: read(node.eth_call(call)), witnesses)
 
     def _usable(self) -> list[Standing]:
         with self._lock:

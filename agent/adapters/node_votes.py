@@ -7,14 +7,17 @@ no harm if it is wrong: an entry stays where it is, a household is believed to h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, TypeVar
 
 from agent.domain.errors import NotYet, Rejected
 from agent.domain.fees import FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import MOST_IN_FLIGHT, Entry, Inclusion, Sighting
+
+T = TypeVar("T")
 
 # A node one block late is in order: blocks need a moment to travel. Ten is a node that lost its peers or still syncs.
 _BEHIND_BLOCKS = 10
@@ -94,13 +97,23 @@ def sighting(entry: Entry, looks: Sequence[Look]) -> Sighting:
 
 def household(told: Sequence[HouseholdState]) -> HouseholdState:
     """The state that most nodes tell; on a tie the one with less reported, since the contract refuses a replay."""
-    votes = Counter(told)
-    most = max(votes.values())
-    return min((state for state, count in votes.items() if count == most), key=_reported)
+    return least_of_most(told, _reported)
 
 
 def _reported(state: HouseholdState) -> tuple[int, int, int]:
     return state.epoch, state.sequence, state.taken_at
+
+
+def least_of_most(told: Sequence[T], key: Callable[[T], Any]) -> T:
+    """What most nodes tell; on a tie the least of it, so that a household is believed to have less.
+
+    Args:
+        told: one or more nodes' words.
+        key: what is compared on a tie.
+    """
+    votes = Counter(told)
+    most = max(votes.values())
+    return min((said for said, count in votes.items() if count == most), key=key)
 
 
 def parameters(told: Sequence[Parameters], last: Parameters | None) -> Parameters:

@@ -64,6 +64,34 @@ class OutboxRows:
         )
         return [self._entry(row) for row in rows]
 
+    def newest(self, kind: Kind, limit: int) -> list[Entry]:
+        """The newest entries of a kind in any state, newest first."""
+        rows = self._journal.query("SELECT * FROM entry WHERE kind = ? ORDER BY id DESC LIMIT ?", (kind, limit))
+        return [self._entry(row) for row in rows]
+
+    def newest_id(self) -> int:
+        """The newest row; 0 if there is none."""
+        row = self._journal.one("SELECT max(id) AS last FROM entry")
+        return int(row["last"] or 0) if row else 0
+
+    def live_after(self, entry_id: int) -> list[Entry]:
+        """Entries newer than a row that were neither refused nor expired nor replaced, oldest first."""
+        rows = self._journal.query(
+            "SELECT * FROM entry WHERE id > ? AND state NOT IN ('refused', 'expired', 'replaced') ORDER BY id",
+            (entry_id,),
+        )
+        return [self._entry(row) for row in rows]
+
+    def by_key(self, key: str) -> Entry | None:
+        """The entry with an idempotency key, or None."""
+        row = self._journal.one("SELECT * FROM entry WHERE key = ?", (key,))
+        return None if row is None else self._entry(row)
+
+    def why(self, entry_id: int) -> str:
+        """Why an entry is in its state, in words; empty in good order."""
+        row = self._journal.one("SELECT why FROM entry WHERE id = ?", (entry_id,))
+        return str(row["why"]) if row else ""
+
     def ended_from(self, nonce: int) -> list[Entry]:
         """The newest entries that ended with a nonce of ``nonce`` or higher: what a deep reorganisation removed.
 
