@@ -29,6 +29,13 @@ _LAYOUT: Final = (
     ("flags", 8),
 )
 
+# What a household says about its sending, which a repetition says anew; the rest of a message stays the same.
+_SAID_ANEW: Final = ("follows", "delivered")
+
+
+def _stated(message: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in message.items() if name not in _SAID_ANEW}
+
 
 def signer(message: dict[str, Any]) -> str:
     """The address that signed a reading message."""
@@ -107,7 +114,7 @@ class Collector:
                 return
             key = (int(told["epoch"]), int(told["sequence"]))
             known = self.readings.setdefault(key, told)
-            if known != told:
+            if _stated(known) != _stated(told):
                 self.contradictions.append(told)
             held = self._held_up_to()
         if self._acknowledging and held is not None:

@@ -219,8 +219,16 @@ def live_message(origin: Origin, samples: Mapping[MeterRole, Sample], *, at_ms: 
     return _encode({"household": origin.household, "atMs": at_ms, "clockTrusted": clock_trusted, "meters": meters})
 
 
-def reading_message(origin: Origin, sealed: SealedReading) -> bytes:
-    """The ``reading`` message: with it alone anyone can recover the signer's address."""
+def reading_message(origin: Origin, sealed: SealedReading, *, follows: Mark, delivered: Mark) -> bytes:
+    """The ``reading`` message: with it alone anyone can recover the signer's address.
+
+    Args:
+        origin: the domain under which it is signed.
+        sealed: the reading.
+        follows: the household has no reading between this one and that; sequences leap after a journal was restored,
+            and an epoch has no announced end, so a collector could not tell what is missing from what never was.
+        delivered: the household sends nothing again up to here.
+    """
     reading = sealed.signed.reading
     return _encode(
         {
@@ -237,8 +245,14 @@ def reading_message(origin: Origin, sealed: SealedReading) -> bytes:
             "signature": "0x" + sealed.signed.signature.hex(),
             "chainId": origin.signing.chain_id,
             "contract": origin.signing.contract,
+            "follows": _place(follows),
+            "delivered": _place(delivered),
         }
     )
+
+
+def _place(mark: Mark) -> dict[str, object]:
+    return {"epoch": mark[0], "sequence": mark[1]}
 
 
 def _whole(value: int) -> int | str:
@@ -290,6 +304,11 @@ def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         raise ValueError("a name stands twice in one object")
     return members
+
+
+def acknowledgement_message(mark: Mark) -> bytes:
+    """What a collector publishes, retained: it holds everything up to ``mark``."""
+    return _encode(_place(mark))
 
 
 def parse_acknowledgement(payload: bytes) -> Mark:

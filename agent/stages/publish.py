@@ -345,7 +345,11 @@ class Publish:
         replay = self._reading_replay
         most = min(replay.room, self._pace.per_run)
         waiting = self._readings.sealed_after(*replay.after, most) if most else []
-        messages = ((_mark(sealed), reading_message(self._origin, sealed)) for sealed in waiting)
+        # One by one, each when the one before has been handed over: it states which one that was.
+        messages = (
+            (_mark(one), reading_message(self._origin, one, follows=replay.after, delivered=replay.held))
+            for one in waiting
+        )
         return self._send(replay, self._topics.reading, messages, now)
 
     def _send_events(self, now: float) -> bool:

@@ -80,7 +80,7 @@ facts = st.recursive(
 
 @given(sealed_readings)
 def test_reading_fits(sealed: SealedReading) -> None:
-    message = fits("reading", reading_message(ORIGIN, sealed))
+    message = fits("reading", reading_message(ORIGIN, sealed, follows=(1, 1), delivered=(0, 0)))
 
     reading = sealed.signed.reading
     assert message["producedWh"] == reading.produced_wh
@@ -91,7 +91,12 @@ def test_reading_fits(sealed: SealedReading) -> None:
 def test_reading_names_its_flags() -> None:
     reading = Reading(HOUSEHOLD, 1, 2, 900, 10, 20, Flags.PRODUCTION_HELD | Flags.LATE)
 
-    message = fits("reading", reading_message(ORIGIN, SealedReading(SignedReading(reading, b"\1" * 65), 900, 900)))
+    message = fits(
+        "reading",
+        reading_message(
+            ORIGIN, SealedReading(SignedReading(reading, b"\1" * 65), 900, 900), follows=(1, 1), delivered=(0, 0)
+        ),
+    )
 
     assert (message["flags"], message["flagNames"]) == (5, ["late", "production_held"])
 
@@ -266,7 +271,11 @@ def test_schema_is_sound_and_closed(name: str) -> None:
 
 def test_schema_refuses_what_is_not_ours() -> None:
     reading = Reading(HOUSEHOLD, 1, 2, 900, 10, 20)
-    good = json.loads(reading_message(ORIGIN, SealedReading(SignedReading(reading, b"\1" * 65), 900, 900)))
+    good = json.loads(
+        reading_message(
+            ORIGIN, SealedReading(SignedReading(reading, b"\1" * 65), 900, 900), follows=(1, 1), delivered=(0, 0)
+        )
+    )
     validator = Draft202012Validator(json.loads((SCHEMAS / "reading.json").read_text(encoding="utf-8")))
 
     assert validator.is_valid(good)
@@ -279,6 +288,10 @@ def test_messages_name_the_household_of_the_reading() -> None:
     stranger = replace(ORIGIN, household=CONTRACT)
     reading = Reading(HOUSEHOLD, 1, 2, 900, 10, 20)
 
-    message = json.loads(reading_message(stranger, SealedReading(SignedReading(reading, b"\1" * 65), 900, 900)))
+    message = json.loads(
+        reading_message(
+            stranger, SealedReading(SignedReading(reading, b"\1" * 65), 900, 900), follows=(1, 1), delivered=(0, 0)
+        )
+    )
 
     assert message["household"] == HOUSEHOLD
