@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from agent.configuration.problems import problems_of
+from agent.configuration.rule import RuleSettings
 from agent.configuration.sections import (
     ChainSettings,
     ClockSettings,
@@ -45,6 +46,7 @@ __all__ = [
     "MeterSettings",
     "MetersSettings",
     "NodeSettings",
+    "RuleSettings",
     "TelemetrySettings",
     "load",
     "load_keystore",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic import model_validator as check_together
 
 from agent.configuration.checks import a_hash, a_host, a_node_url, an_address, an_area, host_of, is_loopback
 from agent.configuration.line import parse_line
+from agent.configuration.rule import RuleSettings
+from agent.configuration.section import Section, Whole
 from agent.configuration.sources import Settled
 from agent.domain.lines import Line, SerialLine
 
@@ -17,23 +19,9 @@ STATE = Path("/var/lib/prosumer-agent")
 _LEAST_NODES = 2
 
 
-def _no_truth(value: object) -> object:
-    """Python counts true as 1; an installer who wrote it meant something else."""
-    if isinstance(value, bool):
-        raise ValueError("is true or false; a whole number is right")  # noqa: TRY004 - pydantic collects ValueError only
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_truth)]
 Address = Annotated[str, AfterValidator(an_address)]
 Hash = Annotated[str, AfterValidator(a_hash)]
 Area = Annotated[str, AfterValidator(an_area)]
-
-
-class Section(BaseModel):
-    """Frozen, and every unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class HouseholdSettings(Section):
@@ -262,5 +250,6 @@ class Configuration(Settled):
     journal: JournalSettings = JournalSettings()
     keystore: KeystoreSettings = KeystoreSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    rule: RuleSettings = RuleSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()

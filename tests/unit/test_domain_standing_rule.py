@@ -1,0 +1,359 @@
+"""The standing rule: what it does in plain cases, and the bounds that hold whatever it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.domain.decisions import Act, Buy, Cancel, Decision, Offer, Redeem, Step, Today, done_on_day, numbers_offered
+from agent.domain.market import Parameters
+from agent.domain.orders import PLACES, Order, cost_of, money_for
+from agent.domain.standing_rule import MOST_ACTS, SETTLES_S, Limits, Situation, decide
+
+NOW = 1_795_305_600
+US, THEM, OTHER = "0xA", "0xB", "0xC"
+BAND = Parameters(900, 100, 1_000, 3_000, paused=False)
+LIMITS = Limits(
+    enabled=True,
+    self_first=True,
+    keep_wh=0,
+    sell_at_least=1_500,
+    buy_at_most=2_500,
+    order_least_wh=100,
+    order_most_wh=5_000,
+    offer_day_most_wh=50_000,
+    buy_day_most_wh=20_000,
+    buy_day_most_wei=1_000_000,
+    order_lifetime_s=3_600,
+    reserve_wei=0,
+)
+SEEN = Situation(
+    household=US,
+    parameters=BAND,
+    tokens_wh=0,
+    redeemable_wh=0,
+    money_wei=10**9,
+    fee_wei=0,
+    own=(),
+    made=frozenset(),
+    book=(),
+    today=Today(),
+)
+
+
+def order(seller: str = THEM, number: int = 1, wh: int = 5_000, price: int = 2_000, life: int = 3_600) -> Order:
+    return Order(seller, number, wh, price, NOW + life)
+
+
+def acts(limits: Limits, seen: Situation) -> list[Act]:
+    return [step.act for step in decide(limits, seen, NOW) if step.act is not None]
+
+
+def reasons(limits: Limits, seen: Situation) -> str:
+    return "; ".join(step.why for step in decide(limits, seen, NOW))
+
+
+# -- one household on one side at a time
+
+
+def test_own_consumption_comes_first_and_the_rest_is_offered() -> None:
+    seen = replace(SEEN, tokens_wh=3_000, redeemable_wh=700)
+
+    assert acts(LIMITS, seen) == [Redeem(700), Offer(2_300, 2_200, NOW + 3_600)]
+
+
+def test_what_is_kept_is_not_offered_and_may_be_redeemed() -> None:
+    keeps = replace(LIMITS, keep_wh=2_000)
+
+    assert acts(keeps, replace(SEEN, tokens_wh=2_100)) == [Offer(100, 2_200, NOW + 3_600)]
+    assert acts(keeps, replace(SEEN, tokens_wh=1_000, redeemable_wh=1_000)) == [Redeem(1_000)]
+
+
+def test_consumption_without_tokens_is_bought_from_the_cheapest() -> None:
+    book = (order(number=1, price=2_300), order(OTHER, 7, 300, 1_200), order(number=2, price=2_401))
+    seen = replace(SEEN, tokens_wh=200, redeemable_wh=1_200, book=book)
+
+    assert acts(LIMITS, seen) == [
+        Redeem(200),
+        Buy(OTHER, 7, 300, 1_200, cost_of(300, 1_200, 100).total_wei),
+        Buy(THEM, 1, 700, 2_300, cost_of(700, 2_300, 100).total_wei),
+    ]
+
+
+def test_the_service_cost_counts_and_the_retail_tariff_is_the_most() -> None:
+    short = replace(SEEN, redeemable_wh=1_000)
+
+    assert "no order is cheap enough" in reasons(LIMITS, replace(short, book=(order(price=2_401),)))
+    dear = replace(LIMITS, buy_at_most=9_999)
+    assert acts(dear, replace(short, book=(order(price=2_900),))) != []
+    assert acts(dear, replace(short, book=(order(price=2_901),))) == []
+
+
+def test_an_order_outside_the_band_is_not_bought_however_cheap() -> None:
+    assert acts(LIMITS, replace(SEEN, redeemable_wh=1_000, book=(order(price=999),))) == []
+
+
+def test_an_order_that_ends_at_once_is_left() -> None:
+    seen = replace(SEEN, redeemable_wh=1_000, book=(order(life=SETTLES_S - 1),))
+
+    assert acts(LIMITS, seen) == []
+
+
+def test_without_self_first_nothing_is_redeemed_and_all_is_offered() -> None:
+    seller = replace(LIMITS, self_first=False, buy_at_most=None)
+
+    assert acts(seller, replace(SEEN, tokens_wh=1_000, redeemable_wh=900)) == [Offer(1_000, 2_200, NOW + 3_600)]
+
+
+# -- the price asked
+
+
+def test_the_price_lies_half_way_to_the_cheapest_order_of_others() -> None:
+    rich = replace(SEEN, tokens_wh=1_000)
+
+    def asked(*prices: int) -> int:
+        book = tuple(order(number=number, price=price) for number, price in enumerate(prices))
+        return next(act.price for act in acts(LIMITS, replace(rich, book=book)) if isinstance(act, Offer))
+
+    assert asked() == (1_500 + 2_900) // 2
+    assert asked(2_000, 2_500) == 1_750
+    assert asked(1_501) == 1_500
+    assert asked(1_200) == 1_500
+
+
+def test_below_the_feed_in_tariff_nothing_is_asked() -> None:
+    cheap = replace(LIMITS, sell_at_least=0)
+
+    assert acts(cheap, replace(SEEN, tokens_wh=1_000, book=(order(price=1_000),)))[0] == Offer(
+        1_000, 1_000, NOW + 3_600
+    )
+
+
+def test_a_price_that_no_buyer_would_pay_is_not_asked() -> None:
+    assert "more than the retail tariff" in reasons(
+        replace(LIMITS, sell_at_least=2_901), replace(SEEN, tokens_wh=1_000)
+    )
+
+
+# -- orders of one's own
+
+
+def test_an_expired_order_is_taken_back_whoever_made_it() -> None:
+    assert acts(LIMITS, replace(SEEN, own=(order(US, 9, 400, life=0),))) == [Cancel(9, 400)]
+
+
+def test_the_rules_own_orders_are_freed_for_own_consumption_the_cheapest_first() -> None:
+    own = (order(US, 1, 400, 2_000), order(US, 2, 400, 1_800), order(US, 3, 400, 1_700))
+    seen = replace(SEEN, redeemable_wh=700, own=own, made=frozenset({1, 2}), book=(order(),))
+
+    assert acts(LIMITS, seen) == [Cancel(2, 400), Cancel(1, 400)], "a person's own order 3 stands"
+
+
+def test_what_is_freed_is_not_bought() -> None:
+    seen = replace(SEEN, redeemable_wh=700, own=(order(US, 1, 400),), made=frozenset({1}), book=(order(),))
+
+    assert acts(LIMITS, seen)[1:] == [Buy(THEM, 1, 300, 2_000, cost_of(300, 2_000, 100).total_wei)]
+
+
+def test_an_order_whose_price_left_the_band_or_the_limits_is_taken_back() -> None:
+    own = (order(US, 1, price=999), order(US, 2, price=3_001), order(US, 3, price=1_499), order(US, 4, price=1_500))
+
+    assert acts(LIMITS, replace(SEEN, own=own, made=frozenset({1, 2, 3, 4}))) == [
+        Cancel(1, 5_000),
+        Cancel(2, 5_000),
+        Cancel(3, 5_000),
+    ]
+    assert acts(LIMITS, replace(SEEN, own=own)) == [], "a person's own orders stand"
+
+
+def test_no_place_no_offer() -> None:
+    own = tuple(order(US, number) for number in range(PLACES))
+
+    assert "which is the most" in reasons(LIMITS, replace(SEEN, tokens_wh=1_000, own=own))
+
+
+# -- reasons
+
+
+def test_every_reason_has_its_numbers() -> None:
+    steps = decide(LIMITS, replace(SEEN, tokens_wh=3_000, redeemable_wh=700, book=(order(price=2_000),)), NOW)
+
+    assert dict(steps[0].facts) == {"tokens_wh": 3_000, "redeemable_wh": 700}
+    assert dict(steps[1].facts) == {
+        "tokens_wh": 3_000,
+        "needed_wh": 700,
+        "keep_wh": 0,
+        "surplus_wh": 2_300,
+        "day_left_wh": 50_000,
+        "floor": 1_500,
+        "ceiling": 2_900,
+        "cheapest": 2_000,
+    }
+
+
+def test_with_nothing_to_do_each_part_says_why() -> None:
+    assert [step.why for step in decide(LIMITS, SEEN, NOW)] == [
+        "nothing is redeemed: tokens were burned against all consumption",
+        "nothing is offered: there is no surplus",
+        "nothing is bought: consumption is covered",
+    ]
+
+
+# -- a day's sums
+
+
+def test_a_day_counts_what_was_offered_and_bought_on_it() -> None:
+    offer, buy = Offer(900, 1, NOW + 600, 7), Buy(THEM, 1, 300, 5, 4)
+    earlier = Decision(NOW - 900, NOW - 1, (Step(Offer(5_000, 1, NOW, 6), ""), Step(buy, "")))
+    first = Decision(NOW, NOW + 5, (Step(offer, ""), Step(None, ""), Step(buy, "")))
+
+    assert done_on_day([earlier, first], NOW + 900) == Today(900, 300, 4)
+    early = Decision(NOW + 300, NOW + 599, (Step(Cancel(7, 500), ""), Step(Cancel(6, 5_000), "")))
+    assert done_on_day([earlier, first, early], NOW + 900) == Today(900, 300, 4)
+    late = replace(early, decided_at=NOW + 600)
+    assert done_on_day([earlier, first, late], NOW + 900) == Today(400, 300, 4)
+    assert numbers_offered([earlier, first]) == {6, 7}
+
+
+# -- whatever it is told
+
+energy, money, price = st.integers(0, 30_000), st.integers(0, 10**8), st.integers(0, 5_000)
+limits_ = st.builds(
+    lambda least, more, **rest: Limits(order_least_wh=least, order_most_wh=least + more, **rest),
+    least=st.integers(1, 3_000),
+    more=st.integers(0, 5_000),
+    enabled=st.just(value=True),
+    self_first=st.booleans(),
+    keep_wh=energy,
+    sell_at_least=st.none() | price,
+    buy_at_most=st.none() | price,
+    offer_day_most_wh=energy,
+    buy_day_most_wh=energy,
+    buy_day_most_wei=money,
+    order_lifetime_s=st.integers(300, 9_999),
+    reserve_wei=money,
+)
+
+
+def orders(*sellers: str) -> st.SearchStrategy[tuple[Order, ...]]:
+    one = st.builds(
+        Order, st.sampled_from(sellers), st.integers(1, 5), energy, price, st.integers(NOW - 9, NOW + 9_999)
+    )
+    return st.lists(one, max_size=8).map(tuple)
+
+
+seen_ = st.builds(
+    Situation,
+    household=st.just(US),
+    parameters=st.none()
+    | st.builds(
+        lambda cost, low, more: Parameters(900, cost, low, low + more, paused=False), st.integers(0, 900), price, price
+    ),
+    tokens_wh=st.none() | energy,
+    redeemable_wh=st.none() | energy,
+    money_wei=st.none() | money,
+    fee_wei=st.none() | st.integers(0, 10**5),
+    own=st.none() | orders(US),
+    made=st.frozensets(st.integers(1, 5)),
+    book=st.none() | orders(US, THEM, OTHER),
+    today=st.builds(Today, energy, energy, money),
+)
+
+
+@given(limits_, seen_)
+def test_nothing_is_offered_beyond_what_is_held_kept_and_allowed(limits: Limits, seen: Situation) -> None:
+    made = [act for act in acts(limits, seen) if isinstance(act, Offer)]
+    offered = sum(act.energy_wh for act in made)
+    redeemed = sum(act.energy_wh for act in acts(limits, seen) if isinstance(act, Redeem))
+
+    if made:
+        assert seen.tokens_wh is not None
+        assert seen.parameters is not None
+        assert limits.sell_at_least is not None
+        assert offered + redeemed + limits.keep_wh <= seen.tokens_wh
+        assert offered + seen.today.offered_wh <= limits.offer_day_most_wh
+    for act in made:
+        assert limits.order_least_wh <= act.energy_wh <= limits.order_most_wh
+        assert seen.parameters.feed_in_tariff <= act.price <= seen.parameters.retail_tariff
+        assert act.price >= limits.sell_at_least
+        assert act.expires_at == NOW + limits.order_lifetime_s
+
+
+@given(limits_, seen_)
+def test_nothing_is_bought_beyond_limit_day_need_and_purse(limits: Limits, seen: Situation) -> None:
+    done = acts(limits, seen)
+    bought = [act for act in done if isinstance(act, Buy)]
+    if not bought:
+        return
+    market, at_most = seen.parameters, limits.buy_at_most
+    assert market is not None
+    assert at_most is not None
+    assert seen.redeemable_wh is not None
+    assert seen.tokens_wh is not None
+    assert seen.money_wei is not None
+    assert seen.fee_wei is not None
+    energy_wh, spent = sum(act.energy_wh for act in bought), sum(act.cost_wei for act in bought)
+    assert energy_wh <= seen.redeemable_wh - seen.tokens_wh
+    assert energy_wh + seen.today.bought_wh <= limits.buy_day_most_wh
+    assert spent + seen.today.spent_wei <= limits.buy_day_most_wei
+    assert spent + seen.fee_wei * len(done) <= seen.money_wei - limits.reserve_wei
+    left = {(one.seller, one.number): one for one in seen.book or ()}
+    for act in bought:
+        assert limits.order_least_wh <= act.energy_wh <= limits.order_most_wh
+        assert act.price + market.service_cost <= min(at_most, market.retail_tariff)
+        assert market.feed_in_tariff <= act.price
+        assert act.cost_wei == money_for(act.energy_wh, act.price) + money_for(act.energy_wh, market.service_cost)
+        assert act.seller != US, "no trade with oneself"
+        one = left.pop((act.seller, act.number))
+        assert (act.price, act.energy_wh <= one.energy_wh, one.open_at(NOW)) == (one.price, True, True)
+
+
+@given(limits_, seen_)
+def test_redemptions_and_cancellations_are_of_what_there_is(limits: Limits, seen: Situation) -> None:
+    done = acts(limits, seen)
+    own = {one.number: one for one in seen.own or ()}
+    cancelled = [act for act in done if isinstance(act, Cancel)]
+
+    assert len(done) <= MOST_ACTS
+    assert sum(isinstance(act, Redeem) for act in done) <= limits.self_first
+    for act in done:
+        if isinstance(act, Redeem):
+            assert seen.tokens_wh is not None
+            assert seen.redeemable_wh is not None
+            assert limits.order_least_wh <= act.energy_wh <= min(seen.tokens_wh, seen.redeemable_wh)
+    for act in cancelled:
+        assert act.number in seen.made or any(not one.open_at(NOW) for one in seen.own or ())
+        assert act.number in own
+
+
+@given(limits_, seen_)
+def test_the_same_situation_gives_the_same_decision_in_any_order_of_the_book(limits: Limits, seen: Situation) -> None:
+    unique = {(one.seller, one.number): one for one in seen.book or ()}
+    book = tuple(unique.values())
+
+    assert decide(limits, replace(seen, book=book), NOW) == decide(limits, replace(seen, book=book[::-1]), NOW)
+
+
+@given(limits_, seen_)
+def test_off_is_off(limits: Limits, seen: Situation) -> None:
+    assert decide(replace(limits, enabled=False), seen, NOW) == ()
+
+
+@given(limits_, seen_)
+def test_what_is_unknown_is_never_acted_upon(limits: Limits, seen: Situation) -> None:
+    for part in ("parameters", "tokens_wh", "redeemable_wh"):
+        assert acts(limits, replace(seen, **{part: None})) == []
+    for part in ("own", "book"):
+        assert not any(isinstance(act, Offer | Buy) for act in acts(limits, replace(seen, **{part: None})))
+    for part in ("money_wei", "fee_wei"):
+        assert not any(isinstance(act, Buy) for act in acts(limits, replace(seen, **{part: None})))
+
+
+@given(limits_, seen_)
+def test_every_step_has_a_reason_in_words(limits: Limits, seen: Situation) -> None:
+    steps = decide(limits, seen, NOW)
+
+    assert steps or not (limits.self_first or limits.sell_at_least is not None or limits.buy_at_most is not None)
+    assert all(step.why and not any(sign.isdigit() for sign in step.why.replace("256", "")) for step in steps)
