@@ -38,7 +38,9 @@ class Life:
         self._epoch, self._sequence, self._trades = 1, 0, 0
         self.produced, self.consumed = 500, 700
         self.tariff(retail)
-        self.events.append(Enrolled(self.place(), HOUSE, self.now, self.produced, self.consumed, 8_000))
+        self.events.append(
+            Enrolled(self.place(), HOUSE, self.now, self.produced, self.consumed, 8_000, "0x" + "0" * 64)
+        )
 
     def book(self) -> Book:
         """All that has happened."""

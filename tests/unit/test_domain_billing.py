@@ -322,7 +322,7 @@ def test_who_redeems_all_that_he_consumed_owes_nothing(energies: list[int], reta
 @given(lives(), st.randoms(use_true_random=False))
 def test_the_order_in_which_events_are_handed_over_does_not_matter(life: Life, chance: object) -> None:
     shuffled = list(life.events)
-    chance.shuffle(shuffled)  # type: ignore[attr-defined] - hypothesis's random.Random
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis's Random
 
     assert canonical(invoice(HOUSE, shuffled, ALWAYS, life.book())) == canonical(whole(life))
 
