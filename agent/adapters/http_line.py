@@ -12,7 +12,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from agent.domain.errors import ConfigurationInvalid, NodeUnavailable
+from agent.domain.errors import AnswerTooLong, ConfigurationInvalid, NodeUnavailable
 
 # A block with the hashes of 1,000 transactions has 70 kB, a proof 12 kB: beyond this nobody answers in good faith.
 _MOST_BYTES = 2 * 1024 * 1024
@@ -49,7 +49,7 @@ class _BoundedBody:
         while chunk := self._raw.read1(_CHUNK_BYTES, decode_content=decode_content):
             left -= len(chunk)
             if left < 0:
-                raise NodeUnavailable(f"its answer is longer than {self._most_bytes} bytes")
+                raise AnswerTooLong(f"its answer is longer than {self._most_bytes} bytes")
             if time.monotonic() > self._deadline:
                 raise NodeUnavailable("its answer came too slowly")
             yield chunk

@@ -62,6 +62,7 @@ class Log:
         tx_hash: of the transaction that made it, ``0x`` hex.
         topics: 32 bytes each, up to four.
         data: the rest.
+        at: its block's time where the node says it with the log, UTC epoch seconds; None where it does not.
     """
 
     block: int
@@ -70,6 +71,7 @@ class Log:
     tx_hash: str
     topics: tuple[bytes, ...]
     data: bytes
+    at: int | None = None
 
 
 _Facts = Mapping[str, Any]
@@ -262,6 +264,7 @@ class MarketLogs:
         named = told.get("topics")
         if not isinstance(named, list) or len(named) > _MOST_TOPICS:
             raise NodeUnavailable("log: topics are no JSON array of up to 4")
+        at = told.get("blockTimestamp")
         log = Log(
             block=node_answers.quantity(told.get("blockNumber"), "log: blockNumber"),
             block_hash=node_answers.hash32(told.get("blockHash"), "log: blockHash"),
@@ -269,6 +272,7 @@ class MarketLogs:
             tx_hash=node_answers.hash32(told.get("transactionHash"), "log: transactionHash"),
             topics=tuple(node_answers.octets(topic, "log: topic", _WORD_BYTES) for topic in named),
             data=node_answers.octets(told.get("data"), "log: data"),
+            at=None if at is None else node_answers.quantity(at, "log: blockTimestamp"),
         )
         if not first_block <= log.block <= last_block:
             raise NodeUnavailable(f"log: blockNumber is {log.block}, where {first_block} to {last_block} belongs")

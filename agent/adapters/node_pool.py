@@ -107,7 +107,7 @@ class NodePool:
             node.confirm_chain()
             return node.nonce(self._account, pending=True)
 
-        return node_votes.pending_nonce(self._answers(ask, witnesses))
+        return node_votes.pending_nonce(self.answers(ask, witnesses))
 
     def fee_quote(self) -> FeeQuote:
         """What gas costs now.
@@ -115,7 +115,7 @@ class NodePool:
         Raises:
             NodeUnavailable: no node gave a usable answer.
         """
-        return node_votes.fee_quote(self._answers(FullNode.fee_quote))
+        return node_votes.fee_quote(self.answers(FullNode.fee_quote))
 
     def balance(self) -> int:
         """The account's balance, wei: the highest that a usable node says, since the contract has the last word.
@@ -123,7 +123,7 @@ class NodePool:
         Raises:
             NodeUnavailable: no node gave a usable answer.
         """
-        return max(self._answers(lambda node: node.balance(self._account)))
+        return max(self.answers(lambda node: node.balance(self._account)))
 
     def household(self, witnesses: int = 1) -> HouseholdState:
         """What the contract holds of the household, at the newest block.
@@ -152,7 +152,7 @@ class NodePool:
             NodeUnavailable: no node gave a usable answer.
         """
         call = Call(sender=self._account, to=to, data=data, value=value)
-        refused = node_votes.verdict(self._answers(lambda node: self._tried(node, call)))
+        refused = node_votes.verdict(self.answers(lambda node: self._tried(node, call)))
         if refused is not None:
             raise refused
 
@@ -218,7 +218,7 @@ class NodePool:
         Raises:
             NodeUnavailable: no node gave a usable answer.
         """
-        return min(self._answers(lambda node: self._glance(node).mined_nonce))
+        return min(self.answers(lambda node: self._glance(node).mined_nonce))
 
     def _glance(self, node: FullNode) -> _Glance:
         now = self._clock()
@@ -243,7 +243,7 @@ class NodePool:
         def ask(node: FullNode) -> Parameters:
             return self._market.read_parameters(node.eth_call(set_by_agent), node.eth_call(paused))
 
-        self._agreed = node_votes.parameters(self._answers(ask), self._agreed)
+        self._agreed = node_votes.parameters(self.answers(ask), self._agreed)
         return self._agreed
 
     def order(self, seller: str, number: int) -> Order:
@@ -312,13 +312,22 @@ class NodePool:
 
     def _told(self, read: Callable[[bytes], T], function: str, *arguments: object, witnesses: int = 1) -> list[T]:
         call = self._contract_call(function, *arguments)
-        return self._answers(lambda node: read(node.eth_call(call)), witnesses)
+        return self.answers(lambda node: read(node.eth_call(call)), witnesses)
 
     def _usable(self) -> list[Standing]:
         with self._lock:
             return [standing for standing in self._standings if standing.usable]
 
-    def _answers(self, work: Callable[[FullNode], T], witnesses: int = 1) -> list[T]:
+    def answers(self, work: Callable[[FullNode], T], witnesses: int = 1) -> list[T]:
+        """What the usable nodes say, the own area's first; what it comes to together is the caller's to decide.
+
+        Args:
+            work: asks one node; runs in a thread.
+            witnesses: how many nodes must answer; for more than one, all are waited for up to the deadline.
+
+        Raises:
+            NodeUnavailable: fewer nodes gave a usable answer.
+        """
         self._refresh_if_old()
         grace_s = self._grace_s if witnesses == 1 else self._deadline_s
         answers = self._some(self._asking.ask(self._usable(), work, grace_s=grace_s))

@@ -7,7 +7,7 @@ no harm if it is wrong: an entry stays where it is, a household is believed to h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -24,6 +24,8 @@ _BEHIND_BLOCKS = 10
 # On a chain with slow blocks ten are too many to wait for: two blocks and two minutes are enough to be left out.
 _BEHIND_FEW_BLOCKS = 2
 _BEHIND_S = 120
+
+H = TypeVar("H", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +162,20 @@ def verdict(told: Sequence[Rejected | NotYet | None]) -> Rejected | NotYet | Non
         if counts[kind] == most:
             return next(said for said in told if type(said) is kind)
     raise AssertionError("a verdict of no known kind")
+
+
+def agreed(told: Sequence[H], agreement: int) -> H | None:
+    """What at least so many nodes say identically; None where they do not.
+
+    Where two camps are as large, neither is believed, unless one node is enough: then the first is, which is the own
+    area's.
+
+    Args:
+        told: what each node said, the own area's first.
+        agreement: how many must say the same.
+    """
+    ranked = Counter(told).most_common(2)
+    if not ranked or ranked[0][1] < agreement:
+        return None
+    tied = len(ranked) > 1 and ranked[1][1] == ranked[0][1]
+    return None if tied and agreement > 1 else ranked[0][0]

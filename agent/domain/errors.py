@@ -6,6 +6,8 @@
     ├── Retry                  the loop that met it tries again later, after its back-off
     │   ├── MeterSilent        a meter did not answer, or its answer did not fit the question
     │   ├── NodeUnavailable    no full node could be asked, or the one asked gave no usable answer
+    │   │   ├── NodesDisagree  too few of them said the same
+    │   │   └── AnswerTooLong  it would say more at once than is read
     │   ├── BrokerUnavailable  the broker is away or refused us
     │   ├── JournalBusy        another process holds the journal, or the disk is full: rows wait in memory
     │   ├── DatabaseUnavailable  the office's database is locked, full or away
@@ -44,6 +46,14 @@ class MeterSilent(Retry):
 
 class NodeUnavailable(Retry):
     """No full node gave a usable answer."""
+
+
+class NodesDisagree(NodeUnavailable):
+    """Full nodes answered, and too few of them the same."""
+
+
+class AnswerTooLong(NodeUnavailable):
+    """A node's answer is longer than is read; a question about less would be answered."""
 
 
 class BrokerUnavailable(Retry):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.domain.market import Head
 from agent.domain.orders import Order, Trade
 from agent.domain.readings import Reading
 from agent.domain.samples import MeterRole
@@ -122,6 +123,23 @@ class ServiceCostSet:
 MarketEvent = (
     Enrolled | ReadingBooked | MeterReplaced | Offered | Cancelled | Traded | Redeemed | TariffSet | ServiceCostSet
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What happened in a range of blocks.
+
+    Attributes:
+        before: hash of the block before the first, ``0x`` hex; empty where the first is block 0. It tells whether this
+            range goes on where another ended.
+        last: the range's last block.
+        events: those that were asked for, in the chain's order.
+    """
+
+    before: str
+    last: Head
+    events: tuple[MarketEvent, ...]
+
 
 PARAMETERS: frozenset[type] = frozenset({TariffSet, ServiceCostSet})
 """What concerns everybody and names no account."""

@@ -57,6 +57,17 @@ class OrderBook:
         self._left.pop(key, None)
         self._offered.pop(key, None)
 
+    def forget(self, now: int) -> None:
+        """Drop orders that nobody can buy from any more, ``now`` in UTC epoch seconds."""
+        for key in [key for key, order in self._left.items() if order.expires_at <= now]:
+            self._gone(key)
+
+    def copy(self) -> OrderBook:
+        """A book that goes its own way from here."""
+        other = OrderBook()
+        other._left, other._offered, other._last = dict(self._left), dict(self._offered), self._last
+        return other
+
     def open_at(self, now: int) -> list[Order]:
         """Orders that can be bought from at ``now``, UTC epoch seconds; the cheapest first, then the longest waiting.
 

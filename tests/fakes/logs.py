@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -104,6 +107,18 @@ def log_of(event: MarketEvent, contract: str = MARKET) -> dict[str, object]:
         "logIndex": hex(event.place.log_index),
         "removed": False,
     }
+
+
+def matching(logs: Iterable[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of a node's logs that a filter of ``eth_getLogs`` finds."""
+
+    def fits(log: dict[str, Any]) -> bool:
+        in_range = int(asked["fromBlock"], 16) <= int(log["blockNumber"], 16) <= int(asked["toBlock"], 16)
+        enough = len(log["topics"]) >= len(asked["topics"])
+        topics = zip(log["topics"], asked["topics"], strict=False)
+        return in_range and enough and all(some is None or topic in some for topic, some in topics)
+
+    return [log for log in logs if fits(log)]
 
 
 def transfer_of(block: int, log_index: int) -> dict[str, object]:

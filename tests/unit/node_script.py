@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from eth_utils.crypto import keccak
 
@@ -14,6 +15,7 @@ from agent.adapters.node_pool import NodePool
 from agent.domain.fees import Fee
 from agent.domain.market import ChainPin
 from agent.domain.outbox import Attempt, Entry, Kind, State
+from tests.fakes.logs import matching
 
 ACCOUNT = "0x" + "11" * 20
 CONTRACT = "0x" + "22" * 20
@@ -49,6 +51,9 @@ class ScriptedNode:
         self.held: threading.Event | None = None
         self.special: dict[str, Callable[[list[object]], object]] = {}
         self.asked: Counter[str] = Counter()
+        self.logs: list[dict[str, Any]] = []
+        self.most_blocks = 1_000_000
+        self.ranges: list[tuple[int, int]] = []
 
     def block_hash(self, number: int) -> str:
         return self.genesis if number == 0 else "0x" + self.fork + f"{number:062x}"
@@ -88,6 +93,14 @@ class ScriptedNode:
 
     def eth_getBalance(self, _account: str, _at: str) -> object:  # noqa: N802 - the protocol's name
         return "0x" + "ff" * 16
+
+    def eth_getLogs(self, asked: dict[str, Any]) -> object:  # noqa: N802 - the protocol's name
+        first, last = int(asked["fromBlock"], 16), int(asked["toBlock"], 16)
+        self.ranges.append((first, last))
+        if last - first >= self.most_blocks:
+            raise RpcRefused("some words", -32005, None)
+        found = matching(self.logs, asked)
+        return [{**log, "blockHash": self.block_hash(int(log["blockNumber"], 16))} for log in found]
 
     def eth_call(self, _call: object, _at: str) -> object:
         return "0x"
