@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from eth_abi.abi import decode, encode
 from eth_utils.abi import collapse_if_tuple
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 ARTIFACT: Final = Path(__file__).resolve().parent.parent / "contracts" / "artifacts" / "EnergyMarket.json"
@@ -66,6 +67,33 @@ class Mined:
     transaction: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """One trade in the chain's log: the paper's Table 8.
+
+    Attributes:
+        trade: Its number.
+        seller: Account that was paid.
+        buyer: Account that received the energy.
+        order: The seller's order.
+        energy_wh: Wh bought.
+        price_wei: Wei that the seller received.
+        service_cost_wei: Wei that the distribution company received.
+        time: UTC epoch seconds.
+        transaction: Hash of the transaction.
+    """
+
+    trade: int
+    seller: str
+    buyer: str
+    order: int
+    energy_wh: int
+    price_wei: int
+    service_cost_wei: int
+    time: int
+    transaction: str
+
+
 class Ledger:
     """Reads one market contract over JSON-RPC.
 
@@ -80,6 +108,7 @@ class Ledger:
         self._contract = contract
         abi = json.loads(artifact.read_text(encoding="utf-8"))["abi"]
         self._functions = {item["name"]: item for item in abi if item["type"] == "function"}
+        self._events = {item["name"]: item for item in abi if item["type"] == "event"}
 
     def standing(self, household: str) -> Standing:
         """What the contract holds of a household at the newest block."""
@@ -104,6 +133,26 @@ class Ledger:
         topic = "0x" + household[2:].lower().rjust(64, "0")
         return sum(int(log["data"], 16) for log in self._logs([_TRANSFER, _ZERO_TOPIC, topic]))
 
+    def burned_wh(self, household: str) -> int:
+        """Tokens that a household ever redeemed."""
+        topic = "0x" + household[2:].lower().rjust(64, "0")
+        return sum(int(log["data"], 16) for log in self._logs([_TRANSFER, topic, _ZERO_TOPIC]))
+
+    def sales(self) -> list[Sale]:
+        """Every trade of the market, oldest first."""
+        item = self._events["Traded"]
+        signature = f"Traded({','.join(part['type'] for part in item['inputs'])})"
+        told = [part["type"] for part in item["inputs"] if not part["indexed"]]
+        return [_sale(log, told) for log in self._logs(["0x" + keccak(text=signature).hex()])]
+
+    def supply_wh(self) -> int:
+        """All tokens that there are."""
+        return int(next(iter(self._call("totalSupply").values())))
+
+    def escrow_wh(self) -> int:
+        """Tokens that open orders hold."""
+        return int(next(iter(self._call("balanceOf", self._contract).values())))
+
     def _logs(self, topics: Sequence[str]) -> list[Mapping[str, Any]]:
         answer = self._rpc(
             "eth_getLogs",
@@ -123,6 +172,22 @@ class Ledger:
         if len(outputs) == 1 and "components" in outputs[0]:
             return dict(zip((part["name"] for part in outputs[0]["components"]), values[0], strict=True))
         return dict(zip((part["name"] for part in outputs), values, strict=True))
+
+
+def _sale(log: Mapping[str, Any], types: Sequence[str]) -> Sale:
+    trade, order, energy_wh, price_wei, service_cost_wei, time = decode(types, bytes.fromhex(log["data"][2:]))
+    seller, buyer = (to_checksum_address(topic[-40:]) for topic in log["topics"][1:])
+    return Sale(
+        trade=trade,
+        seller=seller,
+        buyer=buyer,
+        order=order,
+        energy_wh=energy_wh,
+        price_wei=price_wei,
+        service_cost_wei=service_cost_wei,
+        time=time,
+        transaction=log["transactionHash"],
+    )
 
 
 def _mined(log: Mapping[str, Any]) -> Mined:

@@ -1,0 +1,1 @@
+"""The demonstration: two households, their meters, a chain, a broker and two agents that trade; `make demo`."""
