@@ -69,7 +69,7 @@ class Collector:
         self.forged: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.received = 0
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="collector", protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"collector-{household}", protocol=mqtt.MQTTv5)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
