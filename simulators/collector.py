@@ -69,7 +69,9 @@ class Collector:
         self.forged: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.received = 0
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"collector-{household}", protocol=mqtt.MQTTv5)
+        # One name a household: a broker ends the older of two sessions that share one.
+        name = f"collector-{household}"
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
