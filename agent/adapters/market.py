@@ -32,6 +32,9 @@ _PASSING: dict[str, tuple[Callable[[Mapping[str, object]], bool], str]] = {
         lambda _facts: True,
         "the registration office has not enrolled this account, or has suspended it",
     ),
+    # Of orders, only this one: what else refuses one (gone, expired, underpaid, more than was consumed, ...) is for
+    # whoever asked for it to see, and not to be waited for while readings queue behind it.
+    "Reentered": (lambda _facts: True, "the market was asked while it was paying for a trade"),
     "TakenInFuture": (
         lambda _facts: True,
         "the reading is later than the chain's clock: this clock is fast, or the chain is slow",

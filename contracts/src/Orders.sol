@@ -23,6 +23,8 @@ error OrderExpired(address seller, uint256 number, uint256 expiresAt);
 error PriceChanged(uint256 expectedWeiPerKWh, uint256 gotWeiPerKWh);
 /// @notice Less energy is left in the order than is asked for.
 error NotEnoughLeft(address seller, uint256 number, uint256 leftWh, uint256 gotWh);
+/// @notice The seller has been suspended since.
+error SellerNotActive(address seller);
 /// @notice Nobody buys from himself.
 error OwnOrder(address seller, uint256 number);
 /// @notice The money sent covers not both the price and the service cost.
@@ -116,7 +118,7 @@ abstract contract Orders is Registration {
         if (energyWh == 0) revert NothingAsked();
         if (seller == msg.sender) revert OwnOrder(seller, number);
         _takeFromOrder(seller, number, energyWh, priceWeiPerKWh);
-        _activeSlot(seller);
+        if (HouseholdSlot.load(uint160(seller)).ratedPowerW() == 0) revert SellerNotActive(seller);
         _give(msg.sender, _activeSlot(msg.sender), energyWh);
         Service memory service = _service;
         uint256 priceWei = _cost(energyWh, priceWeiPerKWh);
@@ -175,7 +177,7 @@ abstract contract Orders is Registration {
     }
 
     function _requireOpen() private view {
-        Ledger memory ledger = _ledger;
+        Ledger storage ledger = _ledger;
         if (ledger.paused) revert MarketPaused();
         if (ledger.locked) revert Reentered();
     }

@@ -6,7 +6,7 @@ import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.so
 import {EnergyMarket} from "../src/EnergyMarket.sol";
 import {ImpossibleEnergy, RegisterFell, TakenInFuture, UnexpectedEpoch} from "../src/HouseholdSlot.sol";
 import {MarketPaused, PeriodOutOfBounds, TariffInverted, ZeroAccount} from "../src/MarketState.sol";
-import {Enrolment, Household, Meter, Parameters} from "../src/MarketTypes.sol";
+import {Enrolment, Household, Meter, Parameters, Settlement} from "../src/MarketTypes.sol";
 import {
     AlreadyEnrolled,
     EpochsExhausted,
@@ -15,7 +15,7 @@ import {
     ZeroMeter,
     ZeroRatedPower
 } from "../src/Registration.sol";
-import {MarketTest} from "./Vm.sol";
+import {MarketTest, Vm} from "./Vm.sol";
 
 contract RegistrationTest is MarketTest {
     address private constant HOME = address(0x40E);
@@ -86,6 +86,7 @@ contract RegistrationTest is MarketTest {
         refuseRole(office, abi.encodeCall(market.replaceMeter, (HOME, Meter.PRODUCTION, "new", 0, 0)));
         refuseRole(office, abi.encodeCall(market.setPersonalData, (HOME, bytes32(uint256(1)))));
         refuseRole(agent, abi.encodeCall(market.setServiceCost, (1)));
+        refuseRole(agent, abi.encodeCall(market.setServiceCostReceiver, (HOME)));
         refuseRole(agent, abi.encodeCall(market.setReportingPeriod, (60)));
         refuseRole(agent, abi.encodeCall(market.setTariff, (1, 2)));
         refuseRole(agent, abi.encodeCall(market.pause, (true)));
@@ -211,6 +212,15 @@ contract RegistrationTest is MarketTest {
         market.setReportingPeriod(60);
         vm.prank(AGENT);
         market.setTariff(6, 6);
+        equal(uint160(AGENT), uint160(market.serviceCostReceiver()), "receiver at deployment");
+        vm.recordLogs();
+        vm.prank(AGENT);
+        market.setServiceCostReceiver(NEIGHBOUR);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        equal(1, logs.length, "logs");
+        check(logs[0].topics[0] == keccak256("ServiceCostReceiverSet(address)"), "no ServiceCostReceiverSet");
+        check(abi.decode(logs[0].data, (address)) == NEIGHBOUR, "receiver in the event");
+        equal(uint160(NEIGHBOUR), uint160(market.serviceCostReceiver()), "receiver");
         Parameters memory p = market.parameters();
         equal(5, p.serviceCostWeiPerKWh, "service cost");
         equal(60, p.reportingPeriodS, "period");
@@ -233,7 +243,19 @@ contract RegistrationTest is MarketTest {
         vm.prank(AGENT);
         market.setTariff(2, 1);
         vm.expectRevert(abi.encodeWithSelector(ZeroAccount.selector));
+        vm.prank(AGENT);
+        market.setServiceCostReceiver(address(0));
+        vm.expectRevert(abi.encodeWithSelector(ZeroAccount.selector));
         new EnergyMarket("", "", address(0), OFFICE, AGENT, Parameters(1, 900, 1, 1), ether18());
+    }
+
+    function test_settlement_unit_is_named_at_deployment() public {
+        Parameters memory p = Parameters(1, 900, 1, 1);
+        Settlement memory rial = Settlement("a name that is longer than a storage slot", "IRR", 2);
+        Settlement memory unit = new EnergyMarket("", "", ADMIN, OFFICE, AGENT, p, rial).settlement();
+        check(keccak256(bytes(unit.name)) == keccak256(bytes(rial.name)), "name");
+        check(keccak256(bytes(unit.symbol)) == keccak256("IRR"), "symbol");
+        equal(2, unit.decimals, "decimals");
     }
 
     function test_token_transfers() public {
@@ -255,7 +277,7 @@ contract RegistrationTest is MarketTest {
     }
 
     function testFuzz_transfers_touch_tokens_only(uint256 amount, address to) public {
-        vm.assume(to != address(0));
+        vm.assume(to != address(0) && to != address(market));
         report(HOME, reading(1, 1000, 3));
         vm.prank(HOME);
         check(market.transfer(to, amount = bound(amount, 0, 1000)), "transfer");

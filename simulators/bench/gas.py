@@ -8,6 +8,7 @@ from typing import Final
 
 from simulators.bench.figures import Figure, Section
 from simulators.bench.market import GasMarket, House
+from simulators.bench.trading import Trader
 from simulators.chain import Anvil
 
 REPORT_LIMIT: Final = 36_000
@@ -129,7 +130,9 @@ def _others(market: GasMarket, bench: _Undone, houses: list[House]) -> list[Figu
 
     moved = bench.gas([], lambda: market.transact(sender.account, "transfer", receiver.address, 100))
     fresh = bench.gas([], lambda: market.transact(sender.account, "transfer", stranger, 100))
+    trader = Trader(market, houses[4], houses[5])
     return [
+        *trader.figures(lambda act: bench.gas([], act)),
         Figure("replaceMeter", bench.gas([], replacement), "gas", remark="production, mints what the old one had left"),
         Figure("transfer", moved, "gas", remark="to a household"),
         Figure("transfer to a new account", fresh, "gas"),

@@ -21,10 +21,13 @@ from simulators.signing import reading_message
 
 PERIOD_S: Final = 900
 RATED_POWER_W: Final = 10_000
+SERVICE_COST: Final = 23_456_789_012_345_678
+"""Wei for each kWh; no byte of it is 0."""
 
 _GAS: Final = 25_000_000  # below Anvil's block; what is not used is not counted
 _FEE_WEI: Final = 10**12
 _FUND_WEI: Final = 10**21
+_TARIFF: Final = (56_789_012_345_678_901, 345_678_901_234_567_890)
 _HOUSEHOLD_SLOTS: Final = 1 << 160
 
 
@@ -92,7 +95,7 @@ class GasMarket:
         office = self.office.address
         data = artifact["bytecode"] + _encoded(
             constructor["inputs"],
-            ["Energy", "ENERGY", office, office, office, (0, PERIOD_S, 0, 0), ("Ether", "ETH", 18)],
+            ["Energy", "ENERGY", office, office, office, (SERVICE_COST, PERIOD_S, *_TARIFF), ("Ether", "ETH", 18)],
         )
         receipt = self._send(self.office, None, data, ())
         self.deployment_gas = int(receipt["gasUsed"], 16)
@@ -134,13 +137,18 @@ class GasMarket:
         return self.transact(self.office, "reportSigned", signed, access_list=access)
 
     def transact(
-        self, sender: LocalAccount, function: str, *arguments: object, access_list: Sequence[dict[str, Any]] = ()
+        self,
+        sender: LocalAccount,
+        function: str,
+        *arguments: object,
+        access_list: Sequence[dict[str, Any]] = (),
+        value: int = 0,
     ) -> int:
         """Call a function in a transaction; the gas used."""
         item = self._functions[function]
         types = ",".join(collapse_if_tuple(part) for part in item["inputs"])
         data = "0x" + keccak(text=f"{function}({types})")[:4].hex() + _encoded(item["inputs"], arguments)
-        return int(self._send(sender, self.contract, data, access_list)["gasUsed"], 16)
+        return int(self._send(sender, self.contract, data, access_list, value)["gasUsed"], 16)
 
     def _signed(self, house: House, reading: int) -> tuple[int, bytes, bytes]:
         made = house.account.sign_message(reading_message(self._chain.chain_id, self.contract, reading))
@@ -148,7 +156,7 @@ class GasMarket:
         return reading, made.r.to_bytes(32, "big"), (made.s | (made.v - 27) << 255).to_bytes(32, "big")
 
     def _send(
-        self, sender: LocalAccount, to: str | None, data: str, access_list: Sequence[dict[str, Any]]
+        self, sender: LocalAccount, to: str | None, data: str, access_list: Sequence[dict[str, Any]], value: int = 0
     ) -> dict[str, Any]:
         self.now += 1
         self._chain.set_next_timestamp(self.now)
@@ -159,7 +167,7 @@ class GasMarket:
             "gas": _GAS,
             "maxFeePerGas": _FEE_WEI,
             "maxPriorityFeePerGas": 0,
-            "value": 0,
+            "value": value,
             "data": data,
             "accessList": list(access_list),
         }

@@ -188,6 +188,29 @@ def test_parameters_are_shown_without_a_key_and_set_with_one(office: Office) -> 
     assert "PeriodOutOfBounds(minimumS=1, maximumS=86400, gotS=86401)" in says
 
 
+def test_the_settlement_unit_is_named_when_the_market_is_deployed(office: Office) -> None:
+    ether = office.run("deploy")[1]
+    assert [ether[f"settlement{part}"] for part in ("Name", "Symbol", "Decimals")] == ["Ether", "ETH", 18]
+    unit = ["--settlement-name", "Iranian rial", "--settlement-symbol", "IRR", "--settlement-decimals", "2"]
+    office.run("deploy", "--again", *unit)
+    shown = office.run("parameters", key=False)[1]
+    assert [shown[f"settlement{part}"] for part in ("Name", "Symbol", "Decimals")] == ["Iranian rial", "IRR", 2]
+
+
+def test_the_service_cost_goes_to_the_distribution_agent_until_another_is_named(office: Office) -> None:
+    agent, other = (Wallet.from_key("0x" + byte * 32).address for byte in ("08", "09"))
+    office.run("deploy", "--distribution-agent", agent)
+    assert office.run("parameters", key=False)[1]["serviceCostReceiver"] == agent
+    office.run("deploy", "--again")
+    assert office.run("parameters", key=False)[1]["serviceCostReceiver"] == office.address
+    code, told, _ = office.run("parameters", "--service-cost-receiver", other)
+    assert (code, told["serviceCostReceiver"], len(told["transactions"])) == (0, other, 1)
+    assert office.run("parameters", "--service-cost-receiver", other)[1]["transactions"] == []
+    code, _, says = office.run("parameters", "--service-cost-receiver", "0x" + "00" * 20)
+    assert code == 1
+    assert "ZeroAccount" in says
+
+
 def test_a_key_without_the_role_is_refused_by_name(office: Office) -> None:
     other = Wallet.from_key("0x" + "08" * 32).address
     deployed = office.run("deploy", "--registration-office", other)[1]
@@ -277,7 +300,14 @@ def test_a_wrong_passphrase_is_one_line(office: Office) -> None:
 
 def test_misuse_and_bad_configuration_have_their_codes(office: Office) -> None:
     assert office.run("parameters", url="http://192.0.2.1:8545", key=False)[0] == 78
-    for words in (["deploy", "--node", "x", "--admin", "0x1"], ["deploy", "--node", "x"], ["nothing"], []):
+    for words in (
+        ["deploy", "--node", "x", "--admin", "0x1"],
+        ["deploy", "--node", "x", "--settlement-symbol", " "],
+        ["deploy", "--node", "x", "--settlement-decimals", "37"],
+        ["deploy", "--node", "x"],
+        ["nothing"],
+        [],
+    ):
         with pytest.raises(SystemExit) as left:
             main(words)
         assert left.value.code == 2

@@ -20,6 +20,7 @@ def test_checked_in_artifact_loads() -> None:
     assert artifact.name == "EnergyMarket"
     functions = {item["name"] for item in artifact.abi if item["type"] == "function"}
     assert {"enrol", "suspend", "replaceMeter", "report", "reportSigned", "parameters", "household"} <= functions
+    assert {"offer", "cancel", "buy", "redeem", "order", "redeemable", "serviceCostReceiver", "settlement"} <= functions
     assert {item["name"] for item in artifact.abi if item["type"] == "error"} >= {
         "HouseholdNotActive",
         "UnexpectedEpoch",
@@ -113,6 +114,20 @@ def test_damaged_artifact_says_what_is_wrong(tmp_path: Path, text: str, message:
 def test_missing_artifact_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"build\.mjs"):
         load_artifact(tmp_path / "artifact.json")
+
+
+def test_orders_are_told_by_events_with_the_household_indexed() -> None:
+    events = {item["name"]: item for item in load_artifact().abi if item["type"] == "event"}
+    indexed = {"Offered": 1, "Cancelled": 1, "Redeemed": 1, "Traded": 2}
+    for name, count in indexed.items():
+        inputs = events[name]["inputs"]
+        assert [part["indexed"] for part in inputs] == [True] * count + [False] * (len(inputs) - count)
+        assert all(part["type"] == "address" for part in inputs[:count])
+    # The paper's Table 8: P_PublicKey, C_PublicKey, ContractID, (the order), Amount, Token, ServiceCost, Time.
+    assert [part["name"] for part in events["Traded"]["inputs"]] == [
+        *("seller", "buyer", "tradeId", "number"),
+        *("energyWh", "priceWei", "serviceCostWei", "time"),
+    ]
 
 
 def test_events_that_agents_follow() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.adapters.market import Market
 from agent.domain.errors import BadRequest, NodeUnavailable, NotYet, Rejected
-from agent.domain.market import HouseholdState, Parameters
+from agent.domain.market import HouseholdState, Parameters, Settlement
 
 ACCOUNT = "0x" + "11" * 20
 
@@ -47,7 +47,21 @@ MARKET = Market(
             "inputs": parts("address account"),
             "outputs": [{"type": "tuple", "name": "", "components": HOUSEHOLD}],
         },
+        {
+            "type": "function",
+            "name": "settlement",
+            "inputs": [],
+            "outputs": [
+                {"type": "tuple", "name": "", "components": parts("string name", "string symbol", "uint8 decimals")}
+            ],
+        },
         {"type": "error", "name": "MarketPaused", "inputs": []},
+        {"type": "error", "name": "Reentered", "inputs": []},
+        {
+            "type": "error",
+            "name": "ExceedsConsumption",
+            "inputs": parts("address household", "uint256 allowedWh", "uint256 gotWh"),
+        },
         {"type": "error", "name": "HouseholdNotActive", "inputs": parts("address household")},
         {
             "type": "error",
@@ -104,6 +118,11 @@ def test_parameters_are_read_by_name() -> None:
     assert MARKET.read_parameters(data, encode(["bool"], [True])) == Parameters(900, 11, 12, 13, True)
 
 
+def test_the_settlement_unit_is_read_by_name() -> None:
+    data = encode(["(string,string,uint8)"], [("Rial", "IRR", 2)])
+    assert MARKET.read_settlement(data) == Settlement("Rial", "IRR", 2)
+
+
 def test_a_period_of_nothing_is_no_answer() -> None:
     data = encode(["(uint96,uint32,uint80,uint80)"], [(11, 0, 12, 13)])
     with pytest.raises(NodeUnavailable, match="period"):
@@ -125,6 +144,7 @@ def test_any_revert_is_refused_or_waited_for(data: bytes) -> None:
     "data",
     [
         reverted("MarketPaused()"),
+        reverted("Reentered()"),
         reverted("HouseholdNotActive(address)", ACCOUNT),
         reverted("TakenInFuture(address,uint256,uint256)", ACCOUNT, 5, 6),
         reverted("UnexpectedEpoch(address,uint256,uint256)", ACCOUNT, 1, 2),
@@ -132,6 +152,12 @@ def test_any_revert_is_refused_or_waited_for(data: bytes) -> None:
 )
 def test_what_passes_by_itself_is_waited_for(data: bytes) -> None:
     assert isinstance(MARKET.judge(data), NotYet)
+
+
+def test_what_a_person_asked_too_much_of_is_refused() -> None:
+    verdict = MARKET.judge(reverted("ExceedsConsumption(address,uint256,uint256)", ACCOUNT, 500, 501))
+    assert isinstance(verdict, Rejected)
+    assert verdict.facts == {"household": ACCOUNT, "allowedWh": 500, "gotWh": 501}
 
 
 def test_an_epoch_that_is_over_is_refused() -> None:
