@@ -95,7 +95,7 @@ class _Shown:
 
     def open_note(self) -> str:
         """Why the invoice may still change; empty if it may not."""
-        return "" if self._invoice.as_of is None else self._tongue.open_note(*self._invoice.as_of)
+        return "" if self._invoice.as_of is None else self._tongue.open_note(self._invoice.as_of)
 
     def registers(self) -> list[dict[str, object]]:
         """Two rows an epoch: production and consumption."""

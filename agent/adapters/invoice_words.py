@@ -113,14 +113,13 @@ class Tongue:
         """A moment that stands in a sentence: date before time, whichever way the sentence runs."""
         return f"\N{LEFT-TO-RIGHT ISOLATE}{self.moment(at)}\N{POP DIRECTIONAL ISOLATE}"
 
-    def open_note(self, block: int, at: int) -> str:
+    def open_note(self, block: int) -> str:
         """The sentence about an invoice that may still change.
 
         Args:
-            block: number of the newest block known.
-            at: its time, UTC epoch seconds.
+            block: number of the newest block whose events were known.
         """
-        return self.word("open_note", block=self.digits(str(block)), at=self._apart(at))
+        return self.word("open_note", block=self.digits(str(block)))
 
 
 def words(language: str) -> dict[str, object]:

@@ -72,13 +72,14 @@ def invoice(household: str, events: Iterable[MarketEvent], period: Period, book:
     )
     trades = [event for event in known if isinstance(event, Traded) and period.holds(event.trade.at)]
     inside = [step for step in steps if period.holds(step.point.taken_at)]
-    closed = book.at >= period.last and any(point.taken_at >= period.last for _, point in points)
+    # Readings come in the order of their time, and a reading may be ahead of the chain's clock by a little.
+    closed = any(min(point.taken_at, point.place.at) >= period.last for _, point in points)
     return Invoice(
         chain_id=book.chain_id,
         contract=book.contract,
         household=household,
         period=period,
-        as_of=None if closed else (book.block, book.at),
+        as_of=None if closed else book.block,
         registers=_registers(points, period),
         produced_wh=sum(step.produced_wh for step in inside),
         consumed_wh=sum(step.consumed_wh for step in inside),

@@ -38,7 +38,7 @@ def document(invoice: Invoice) -> Document:
         "household": invoice.household,
         "period": {"first": invoice.period.first, "last": invoice.period.last},
         "closed": invoice.closed,
-        "asOf": None if invoice.as_of is None else {"block": invoice.as_of[0], "at": invoice.as_of[1]},
+        "asOfBlock": invoice.as_of,
         "registers": [_epoch(entry) for entry in invoice.registers],
         "producedWh": invoice.produced_wh,
         "consumedWh": invoice.consumed_wh,
@@ -77,13 +77,13 @@ class Issued:
         facts: all it says.
         household: the account that it is for.
         period: the billing period.
-        as_of: ``(block, its time)`` up to which events were known; None where it is closed.
+        as_of: number of the block up to which events were known; None where it is closed.
     """
 
     facts: Document
     household: str
     period: Period
-    as_of: tuple[int, int] | None
+    as_of: int | None
 
 
 def read(content: bytes) -> Issued:
@@ -106,8 +106,9 @@ def read(content: bytes) -> Issued:
     household = facts.get("household")
     if not isinstance(household, str):
         raise BadRequest("the invoice names no household")
-    first, last = _numbers(facts, "period", "first", "last")
-    as_of = None if facts.get("asOf") is None else _numbers(facts, "asOf", "block", "at")
+    period = facts.get("period")
+    first, last = (_whole(period if isinstance(period, dict) else {}, key) for key in ("first", "last"))
+    as_of = None if facts.get("asOfBlock") is None else _whole(facts, "asOfBlock")
     return Issued(facts, household, Period(first, last), as_of)
 
 
@@ -188,15 +189,11 @@ def _once(pairs: list[tuple[str, object]]) -> Document:
     return found
 
 
-def _numbers(facts: Document, key: str, *names: str) -> tuple[int, int]:
-    inner = facts.get(key)
-    values = [inner.get(name) for name in names] if isinstance(inner, dict) else []
-    found = [value for value in values if isinstance(value, int) and not isinstance(value, bool) and value >= 0]
-    if len(found) != len(names):
-        raise BadRequest(
-            f"the invoice's {key} is {_short(json.dumps(inner))}; {' and '.join(names)} are right, whole numbers"
-        )
-    return found[0], found[1]
+def _whole(facts: Document, key: str) -> int:
+    value = facts.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadRequest(f"the invoice's {key} is {_short(json.dumps(value))}; a whole number of 0 or more is right")
+    return value
 
 
 def _place(place: Place) -> Document:

@@ -45,13 +45,11 @@ class Book:
         chain_id: EIP-155 chain id.
         contract: the market's address, checksummed.
         block: number of the newest block whose events were known.
-        at: that block's time, UTC epoch seconds.
     """
 
     chain_id: int
     contract: str
     block: int
-    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ class Invoice:
         contract: the market's address, checksummed.
         household: the account, checksummed.
         period: the billing period.
-        as_of: ``(block, its time)`` up to which events were known; None once nothing can change any more.
+        as_of: number of the block up to which events were known; None once nothing can change any more.
         registers: an entry for each epoch of which the period holds anything; empty before enrolment.
         produced_wh: Wh that became energy tokens; no money line.
         consumed_wh: Wh.
@@ -178,7 +176,7 @@ class Invoice:
     contract: str
     household: str
     period: Period
-    as_of: tuple[int, int] | None
+    as_of: int | None
     registers: tuple[EpochRegisters, ...]
     produced_wh: int
     consumed_wh: int
@@ -190,7 +188,7 @@ class Invoice:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can change any more: a reading of a later time is booked, and readings come in order."""
+        """Whether nothing can change any more: after the period a reading is booked that was taken after it, too."""
         return self.as_of is None
 
     @property

@@ -44,7 +44,7 @@ class Life:
 
     def book(self) -> Book:
         """All that has happened."""
-        return Book(1337, CONTRACT, len(self.events), self.now)
+        return Book(1337, CONTRACT, len(self.events))
 
     def place(self) -> Place:
         """The next event's."""

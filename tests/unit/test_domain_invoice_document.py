@@ -107,10 +107,10 @@ def test_what_another_wrote_reaches_the_terminal_escaped_and_short() -> None:
         (b'{"schema":1,"schema":1}', "stands twice"),
         (b'{"schema":2}', "no invoice of schema 1"),
         (b'{"schema":1}', "names no household"),
-        (b'{"schema":1,"household":"0x"}', "period is null; first and last are right"),
-        (b'{"schema":1,"household":"0x","period":{"first":true,"last":2}}', "first and last are right"),
+        (b'{"schema":1,"household":"0x"}', "first is null"),
+        (b'{"schema":1,"household":"0x","period":{"first":true,"last":2}}', "first is true"),
         (b'{"schema":1,"household":"0x","period":{"first":3,"last":2}}', "begins before it ends"),
-        (b'{"schema":1,"household":"0x","period":{"first":1,"last":2},"asOf":{"block":-1,"at":1}}', "asOf"),
+        (b'{"schema":1,"household":"0x","period":{"first":1,"last":2},"asOfBlock":-1}', "asOfBlock is -1"),
         (b" " * (MOST_BYTES + 1), "more than"),
     ],
 )
