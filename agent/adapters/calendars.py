@@ -49,6 +49,19 @@ def month(text: str, zone: ZoneInfo) -> Period:
     return Period(_first_second(_day(year, number, 1), zone), _first_second(_day(*after, 1), zone))
 
 
+def month_of(at: int, zone: ZoneInfo, *, in_jalali: bool) -> Period:
+    """The month in which a moment lies.
+
+    Args:
+        at: UTC epoch seconds.
+        zone: where.
+        in_jalali: a Jalali month; else a Gregorian one.
+    """
+    day = local(at, zone)
+    year, number, _ = jalali(day) if in_jalali else (day.year, day.month, day.day)
+    return month(f"{year}-{number}", zone)
+
+
 def days(first: str, last: str, zone: ZoneInfo) -> Period:
     """From a day to a day, both included: ``2026-11-01`` (Gregorian) or ``1405-08-10`` (Jalali).
 

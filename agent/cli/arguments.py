@@ -97,7 +97,28 @@ def parser() -> argparse.ArgumentParser:
     readings = command("readings", "The newest readings and how far they have come.", module="readings", parent=listing)
     readings.add_argument("--limit", type=_rows, default=24, help="how many (%(default)s)")
     readings.add_argument("--since", type=_moment, default=0, help="a date, a time, or UTC epoch seconds")
+    _invoice(
+        command(
+            "invoice",
+            "What you owe for a month by your own account; whether the operator says so too.",
+            module="invoice",
+            parent=listing,
+        )
+    )
     return line
+
+
+def _invoice(invoice: argparse.ArgumentParser) -> None:
+    invoice.add_argument(
+        "--month", metavar="YEAR-MONTH", help="2026-11, or 1405-08 (Jalali); without it the one that runs"
+    )
+    invoice.add_argument("--from", dest="first", metavar="DAY", help="in place of a month: the first day ...")
+    invoice.add_argument("--to", dest="last", metavar="DAY", help="... and the last, both included")
+    invoice.add_argument("--html", type=Path, metavar="FILE", help="also write the page to print")
+    invoice.add_argument("--language", choices=("en", "fa"), help="of that page, instead of invoice.language")
+    invoice.add_argument(
+        "--compare", type=Path, metavar="FILE", help="the operator's invoice (JSON); exit code 1 if it differs"
+    )
 
 
 def _keys(keys: argparse.ArgumentParser, listing: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from eth_hash.auto import keccak
 
@@ -90,3 +91,12 @@ def a_host(value: str) -> str:
 def host_of(url: str) -> str:
     """The host that an address names; empty if none."""
     return urlsplit(url).hostname or ""
+
+
+def a_time_zone(value: str) -> str:
+    """A time zone that this machine knows."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no time zone; a name such as UTC or Asia/Tehran is right") from None
+    return value

@@ -8,7 +8,16 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic import model_validator as check_together
 
-from agent.configuration.checks import a_hash, a_host, a_node_url, an_address, an_area, host_of, is_loopback
+from agent.configuration.checks import (
+    a_hash,
+    a_host,
+    a_node_url,
+    a_time_zone,
+    an_address,
+    an_area,
+    host_of,
+    is_loopback,
+)
 from agent.configuration.line import parse_line
 from agent.configuration.rule import RuleSettings
 from agent.configuration.section import Section, Whole
@@ -226,6 +235,17 @@ class TelemetrySettings(Section):
         return value
 
 
+class InvoiceSettings(Section):
+    """How invoices are shown."""
+
+    language: Literal["en", "fa"] = Field(
+        default="en", description='"en" for English, "fa" for Persian with Jalali months and dates'
+    )
+    time_zone: Annotated[str, AfterValidator(a_time_zone)] = Field(
+        default="UTC", description="the time zone in which days and months begin, such as Asia/Tehran"
+    )
+
+
 class ClockSettings(Section):
     """How far this machine's clock is trusted."""
 
@@ -251,5 +271,6 @@ class Configuration(Settled):
     keystore: KeystoreSettings = KeystoreSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     rule: RuleSettings = RuleSettings()
+    invoice: InvoiceSettings = InvoiceSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()

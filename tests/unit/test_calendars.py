@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.adapters.calendars import days, jalali, local, month, time_zone
+from agent.adapters.calendars import days, jalali, local, month, month_of, time_zone
 from agent.domain.errors import BadRequest
 
 TEHRAN, BERLIN, UTC_ZONE = time_zone("Asia/Tehran"), time_zone("Europe/Berlin"), time_zone("UTC")
@@ -57,6 +57,14 @@ def test_a_month_in_which_the_clock_is_changed_has_its_hour_more() -> None:
     found = month("2026-10", BERLIN)
 
     assert found.last - found.first == 31 * DAY + 3_600
+
+
+def test_the_month_of_a_moment_is_that_of_its_zone() -> None:
+    moment = at("2026-10-22T20:30+00:00")
+
+    assert month_of(moment, TEHRAN, in_jalali=True) == month("1405-08", TEHRAN)
+    assert month_of(moment - 1, TEHRAN, in_jalali=True) == month("1405-07", TEHRAN)
+    assert month_of(moment, TEHRAN, in_jalali=False) == month("2026-10", TEHRAN)
 
 
 def test_days_are_both_included() -> None:

@@ -1,0 +1,126 @@
+"""``invoice``: what the household owes for a period by its own account, and whether the operator says the same."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from agent.cli import table
+from agent.cli.invoice_screen import Speaking, told, told_differences
+from agent.configuration import Configuration, load
+from agent.domain import invoice_document
+from agent.domain.billing import invoice
+from agent.domain.errors import BadRequest, NodeUnavailable, NotYet
+from agent.domain.invoice_document import Difference, Issued
+from agent.domain.invoices import Book, Invoice, Period
+from agent.domain.market import Settlement
+from agent.domain.market_events import MarketEvent
+
+DONE, DIFFERENT = 0, 1
+# What is shown where no full node says what the unit is called: the figures as the chain has them.
+_WEI = Settlement(name="wei", symbol="wei", decimals=0)
+
+
+def command(asked: argparse.Namespace) -> int:
+    """Carry out ``invoice``.
+
+    Raises:
+        BadRequest: the period, the file or the journal's events are wrong.
+        NotYet: the journal does not know the events yet.
+    """
+    configuration = load(asked.config, os.environ)
+    # Here, so that a bad configuration is told without loading the journal's library.
+    from agent.compose import invoicing  # noqa: PLC0415
+
+    shown = configuration.invoice
+    issued = None if asked.compare is None else invoice_document.read(invoicing.read(asked.compare))
+    period = invoicing.period(asked.month, asked.first, asked.last, shown.time_zone)
+    if period is None:
+        running = invoicing.running_month(int(time.time()), shown.time_zone, shown.language)
+        period = running if issued is None else issued.period
+    ledger = invoicing.open_ledger(configuration)
+    try:
+        followed, events = ledger.read()
+    finally:
+        ledger.close()
+    made = own(configuration, events, period, followed, issued)
+    differences = None if issued is None else invoice_document.differences(made, issued)
+    language = asked.language or shown.language
+    unit = _WEI if asked.json and asked.html is None else _settlement(configuration)
+    if asked.html is not None:
+        page = invoicing.printed(made, invoicing.tongue(language, shown.time_zone, unit), own=True)
+        invoicing.write(asked.html, page)
+    if asked.json:
+        _print_json(made, differences)
+    else:
+        _print_text(made, differences, invoicing.tongue("en", shown.time_zone, unit))
+        if asked.html is not None:
+            print(f"\nWritten to {asked.html}.")
+    return DIFFERENT if differences else DONE
+
+
+def own(
+    configuration: Configuration,
+    events: Sequence[MarketEvent],
+    period: Period,
+    followed: int | None,
+    issued: Issued | None,
+) -> Invoice:
+    """The household's own invoice, of the same knowledge as the issued one if there is one.
+
+    Args:
+        configuration: whose invoice, and which market's.
+        events: all that the journal has.
+        period: the billing period.
+        followed: number of the block up to which the journal has everything; None before the first.
+        issued: the operator's invoice.
+
+    Raises:
+        BadRequest: the issued invoice is another household's, or the events do not suffice.
+        NotYet: the journal does not know yet what the invoice is made of.
+    """
+    account = configuration.household.account
+    if issued is not None and issued.household != account:
+        raise BadRequest(f"the issued invoice is household {issued.household!r:.50}'s; this household is {account}")
+    if followed is None:
+        raise NotYet("the journal holds no events of the contract yet; they come while the agent runs, so try later")
+    block = followed if issued is None or issued.as_of is None else issued.as_of
+    if block > followed:
+        raise NotYet(
+            f"the issued invoice knows events up to block {block}, the journal follows up to block {followed} so far;"
+            " compare again when the agent has read on"
+        )
+    made = invoice(account, events, period, Book(configuration.chain.id, configuration.chain.contract, block))
+    if issued is not None and issued.as_of is None and not made.closed and issued.period == period:
+        raise NotYet(
+            f"the issued invoice is final, but up to block {followed} the journal knows no reading of after the period;"
+            " compare again when the agent has read on"
+        )
+    return made
+
+
+def _settlement(configuration: Configuration) -> Settlement:
+    from agent.compose import invoicing  # noqa: PLC0415 - as above
+
+    try:
+        return invoicing.settlement(configuration)
+    except NodeUnavailable as error:
+        print(f"prosumer-agent: money is shown in wei, since no full node names its unit: {error}", file=sys.stderr)
+        return _WEI
+
+
+def _print_json(made: Invoice, differences: list[Difference] | None) -> None:
+    if differences is None:
+        sys.stdout.write(invoice_document.canonical(made).decode("ascii"))
+    else:
+        facts = {"invoice": invoice_document.document(made), "agrees": not differences, "differences": differences}
+        print(table.as_json(facts))
+
+
+def _print_text(made: Invoice, differences: list[Difference] | None, speaking: Speaking) -> None:
+    print(told(made, speaking))
+    if differences is not None:
+        print(f"\n{told_differences(differences)}")

@@ -1,0 +1,121 @@
+"""What both command lines need for invoices: periods, pages, files, and the household's own ledger."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import structlog
+
+from agent.adapters import calendars
+from agent.adapters.invoice_files import read, write
+from agent.adapters.invoice_pages import Heading, page
+from agent.adapters.invoice_words import LANGUAGES, Tongue
+from agent.adapters.own_ledger import OwnLedger
+from agent.configuration import Configuration
+from agent.domain.errors import BadRequest
+from agent.domain.invoices import Invoice, Period
+from agent.domain.market import Settlement
+
+__all__ = ["LANGUAGES", "file_stem", "open_ledger", "period", "printed", "read", "settlement", "tongue", "write"]
+
+
+def period(month: str | None, first: str | None, last: str | None, zone: str) -> Period | None:
+    """The billing period that a person named.
+
+    Args:
+        month: ``2026-11`` or ``1405-08``.
+        first: the first day, where no month is named.
+        last: the last day.
+        zone: the time zone's name.
+
+    Returns:
+        None if nothing was named.
+
+    Raises:
+        BadRequest: what was named is none, or only one of both days was.
+    """
+    if month is not None:
+        if first is not None or last is not None:
+            raise BadRequest("--month stands alone; or name the days with --from and --to")
+        return calendars.month(month, calendars.time_zone(zone))
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        raise BadRequest("--from and --to belong together: the first day and the last, both included")
+    return calendars.days(first, last, calendars.time_zone(zone))
+
+
+def running_month(now: int, zone: str, language: str) -> Period:
+    """The month that runs, Jalali where the language is Persian.
+
+    Args:
+        now: UTC epoch seconds.
+        zone: the time zone's name.
+        language: of the household.
+    """
+    return calendars.month_of(now, calendars.time_zone(zone), in_jalali=language == "fa")
+
+
+def file_stem(invoice: Invoice, zone: str) -> str:
+    """The name of an invoice's files without its ending: first day, last day, account."""
+    edges = (invoice.period.first, max(invoice.period.first, invoice.period.last - 1))
+    first, last = (calendars.local(at, calendars.time_zone(zone)).date().isoformat() for at in edges)
+    return f"{first}_{last}_{invoice.household}"
+
+
+def tongue(language: str, zone: str, unit: Settlement) -> Tongue:
+    """Words, dates and amounts.
+
+    Args:
+        language: ``en`` or ``fa``.
+        zone: the time zone's name.
+        unit: of money.
+    """
+    return Tongue(language, calendars.time_zone(zone), unit)
+
+
+def printed(
+    invoice: Invoice,
+    speaking: Tongue,
+    *,
+    own: bool = False,
+    issuer: str = "",
+    names: Mapping[str, str] | None = None,
+) -> bytes:
+    """The invoice as a page of HTML, UTF-8.
+
+    Args:
+        invoice: what to print.
+        speaking: its language.
+        own: whether it is the household's own calculation.
+        issuer: who issues it; empty for nobody.
+        names: of accounts.
+    """
+    return page(invoice, speaking, Heading(own=own, issuer=issuer, names=names or {})).encode()
+
+
+def open_ledger(configuration: Configuration) -> OwnLedger:
+    """The household's events as its journal has them, beside a running agent.
+
+    Raises:
+        BadRequest: there is no journal yet.
+        JournalBusy: it cannot be opened just now.
+    """
+    return OwnLedger(configuration.journal.directory)
+
+
+def settlement(configuration: Configuration) -> Settlement:
+    """What the contract calls its unit of money, asked of the full nodes.
+
+    Raises:
+        NodeUnavailable: none of them answers.
+    """
+    # Here, since it loads the chain's library, which an invoice for a program can do without.
+    from agent.compose.parts import open_nodes  # noqa: PLC0415
+
+    nodes = open_nodes(configuration, structlog.wrap_logger(structlog.PrintLogger(sys.stderr)))
+    try:
+        return nodes.settlement()
+    finally:
+        nodes.close()
