@@ -17,7 +17,7 @@ from agent.adapters.market_logs import Log, MarketLogs, Topics
 from agent.domain.errors import AnswerTooLong, NodesDisagree, NodeUnavailable
 from agent.domain.market import Head
 from agent.domain.market_events import ORDERS, MarketEvent, Stretch, Wanted
-from agent.domain.order_book import LONGEST_LIFE_S, OrderBook
+from agent.domain.order_book import LOOK_BACK_S, OrderBook
 from agent.domain.orders import Order
 
 # Besu's own limit, and the others have none or a higher one: half a day of blocks of ten seconds.
@@ -217,11 +217,19 @@ class NodeEvents:
             found += part.events
         return found
 
-    def open_orders(self, now: int) -> list[Order]:
-        """The orders that can be bought from, the cheapest first: what is left of each, as the chain stands now.
+    def standing_orders(self) -> list[Order]:
+        """Every order with something left in it, those that are over too, in the chain's order, as it stands now.
 
         Nothing of it is final, and the contract has the last word when one buys: so most nodes' word does. Only the
-        book as it stood some blocks ago is kept, in memory: the first call reads a month of blocks.
+        book as it stood some blocks ago is kept, in memory: the first call reads the blocks of five weeks.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        return self._newest_book().unfinished()
+
+    def open_orders(self, now: int) -> list[Order]:
+        """The orders that can be bought from, the cheapest first.
 
         Args:
             now: UTC epoch seconds.
@@ -229,27 +237,31 @@ class NodeEvents:
         Raises:
             NodeUnavailable: no node gave a usable answer.
         """
+        return self._newest_book().open_at(now)
+
+    def _newest_book(self) -> OrderBook:
         with self._lock:
             try:
-                return self._open_orders(now)
+                return self._read_book()
             except NodesDisagree:
                 # The chain is no longer the one that the book was made of: a deep reorganisation.
                 self._book = None
-                return self._open_orders(now)
+                return self._read_book()
 
-    def _open_orders(self, now: int) -> list[Order]:
-        head = self._pool.head().number
+    def _read_book(self) -> OrderBook:
+        head = self._pool.head()
         if self._book is None:
-            started = sorted(self._pool.answers(lambda node: first_block_since(node, now - LONGEST_LIFE_S)))
+            since = head.timestamp - LOOK_BACK_S
+            started = sorted(self._pool.answers(lambda node: first_block_since(node, since)))
             # The lower of two: too early costs a few requests, too late would hide orders.
             self._book, self._settled = OrderBook(), (started[(len(started) - 1) // 2] - 1, "")
-        self._book.forget(now)
         settled, before = self._settled
-        if head - _UNSETTLED_BLOCKS > settled:
-            self._settled = settled, before = self._feed(self._book, settled + 1, head - _UNSETTLED_BLOCKS, before)
+        if head.number - _UNSETTLED_BLOCKS > settled:
+            to = head.number - _UNSETTLED_BLOCKS
+            self._settled = settled, before = self._feed(self._book, settled + 1, to, before)
         newest = self._book.copy()
-        self._feed(newest, settled + 1, head, before)
-        return newest.open_at(now)
+        self._feed(newest, settled + 1, head.number, before)
+        return newest
 
     def _feed(self, book: OrderBook, first_block: int, last_block: int, before: str) -> tuple[int, str]:
         for first, last in pieces(first_block, last_block):

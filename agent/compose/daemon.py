@@ -14,6 +14,7 @@ from agent.adapters.event_rows import EventRows
 from agent.adapters.journal import Journal, open_journal
 from agent.adapters.journal_hold import JournalHold
 from agent.adapters.market import Market
+from agent.adapters.market_rows import MarketRows
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.meters import DriverMeter
 from agent.adapters.outbox_rows import OutboxRows
@@ -28,6 +29,7 @@ from agent.domain.samples import MeterRole, Sample
 from agent.schedule import Loop
 from agent.stages.confirm import Confirm
 from agent.stages.follow import Follow
+from agent.stages.ledger import Ledger, Start
 from agent.stages.poll import Poll
 from agent.stages.publish import Publish
 from agent.stages.record import Record
@@ -66,6 +68,7 @@ class Rows:
     outbox: OutboxRows
     events: EventRows
     chain: ChainRows
+    market: MarketRows
 
 
 def build(
@@ -101,6 +104,7 @@ def build(
         OutboxRows(journal),
         EventRows(journal),
         ChainRows(journal),
+        MarketRows(journal),
     )
     rows.chain.bind(key.address, parts.pin(configuration))
     events = EventLog(logger=logger, rows=rows.events, clock=clock)
@@ -111,7 +115,7 @@ def build(
     fresh = 0 <= began_at - (rows.meters.newest_minute() or 0) <= _FRESH_S
     rules = Rules(
         depth=configuration.chain.depth,
-        agreement=min(2, len(configuration.chain.nodes)),
+        agreement=parts.agreement(configuration),
         resend_s=configuration.fees.resend_after_s,
         bump_s=configuration.fees.bump_after_s,
     )
@@ -166,6 +170,14 @@ def build(
         clock=clock,
         events=events,
     )
+    ledger = Ledger(
+        nodes=parts.open_market_events(configuration, nodes),
+        rows=rows.market,
+        journal=journal,
+        start=Start(key.address, configuration.chain.deployed_at, rules.depth),
+        clock=clock,
+        events=events,
+    )
     retain = Retain(
         meters=rows.meters,
         readings=rows.readings,
@@ -184,6 +196,7 @@ def build(
         Loop("submit", submit.run_once, every_s=5.0),
         Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5),
         Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, at_once=True, wakes=("record",)),
+        Loop("ledger", ledger.run_once, every_s=30.0, offset_s=5.0, wakes=("ledger",)),
         # An interval's events in one commit: each commit wears the card.
         Loop("events", events.flush, every_s=20.0, offset_s=10.0),
         Loop("retain", retain.run_once, every_s=3600.0, offset_s=1800.0),

@@ -15,7 +15,9 @@ from agent.adapters.http_line import Log
 from agent.adapters.keystore import Keystore
 from agent.adapters.line_settings import line_settings
 from agent.adapters.market import Market
+from agent.adapters.market_logs import MarketLogs
 from agent.adapters.mqtt import Telemetry
+from agent.adapters.node_events import NodeEvents
 from agent.adapters.node_pool import NodePool
 from agent.configuration import Configuration, MeterSettings
 from agent.domain.errors import ConfigurationInvalid, KeystoreInvalid
@@ -112,6 +114,17 @@ def open_nodes(configuration: Configuration, log: Log) -> NodePool:
         random=random.random,
         log=log,
     )
+
+
+def open_market_events(configuration: Configuration, nodes: NodePool) -> NodeEvents:
+    """The market's events, as enough of the full nodes say them."""
+    logs = MarketLogs(load_artifact().abi, configuration.chain.contract)
+    return NodeEvents(nodes, logs, agreement=agreement(configuration))
+
+
+def agreement(configuration: Configuration) -> int:
+    """How many full nodes must say the same before anything is final: one only where the chain is unproven."""
+    return min(2, len(configuration.chain.nodes))
 
 
 def open_clock(configuration: Configuration) -> SystemClock:

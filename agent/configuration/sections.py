@@ -125,6 +125,12 @@ class ChainSettings(Section):
     genesis: Hash = Field(description="hash of block 0")
     contract: Address = Field(description="the market's address")
     code_hash: Hash = Field(description="keccak-256 of the market's runtime code")
+    deployed_at: Whole = Field(
+        default=0,
+        ge=0,
+        lt=2**63,
+        description="number of the block that made the market; 0 reads the chain from its start",
+    )
     depth: Whole = Field(default=12, ge=0, le=100_000, description="blocks on top before a transaction may be final")
     unproven: bool = Field(
         default=False, description="true allows a development chain and a single node; every screen then says unproven"

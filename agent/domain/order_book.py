@@ -8,8 +8,10 @@ from dataclasses import replace
 from agent.domain.market_events import Cancelled, MarketEvent, Offered, Place, Traded
 from agent.domain.orders import Order
 
-# The longest that the agent lets an order live. A reader of the book looks back as far and no farther.
+# The longest that the agent lets an order live.
 LONGEST_LIFE_S = 30 * 24 * 3600
+# A reader of the book looks back as far, and a week more, in which a seller takes back what nobody can buy any more.
+LOOK_BACK_S = LONGEST_LIFE_S + 7 * 24 * 3600
 
 
 class OrderBook:
@@ -56,11 +58,6 @@ class OrderBook:
     def _gone(self, key: tuple[str, int]) -> None:
         self._left.pop(key, None)
         self._offered.pop(key, None)
-
-    def forget(self, now: int) -> None:
-        """Drop orders that nobody can buy from any more, ``now`` in UTC epoch seconds."""
-        for key in [key for key, order in self._left.items() if order.expires_at <= now]:
-            self._gone(key)
 
     def copy(self) -> OrderBook:
         """A book that goes its own way from here."""

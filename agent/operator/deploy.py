@@ -133,18 +133,19 @@ def deploy(chain: Chain, sending: Sender, deployments: Deployments, market: Mark
         "settlementSymbol": unit.symbol,
         "settlementDecimals": unit.decimals,
         "file": str(path),
-        "toml": snippet(pin),
+        "toml": snippet(pin, found.block_number),
     }
 
 
-def snippet(pin: ChainPin) -> str:
-    """The part of a household's configuration that pins this market."""
+def snippet(pin: ChainPin, block: int) -> str:
+    """The part of a household's configuration that pins this market, made in a block."""
     return (
         "[chain]\n"
         f"id = {pin.chain_id}\n"
         f'genesis = "{pin.genesis_hash}"\n'
         f'contract = "{pin.contract}"\n'
         f'code_hash = "{pin.code_hash}"\n'
+        f"deployed_at = {block}\n"
     )
 
 

@@ -14,7 +14,7 @@ from agent.adapters.market_logs import MarketLogs
 from agent.adapters.node_events import MOST_BLOCKS, EventReader, NodeEvents, first_block_since, pieces
 from agent.domain.errors import AnswerTooLong, NodesDisagree, NodeUnavailable
 from agent.domain.market_events import Cancelled, MarketEvent, Offered, Redeemed, TariffSet, Traded, Wanted
-from agent.domain.order_book import LONGEST_LIFE_S
+from agent.domain.order_book import LOOK_BACK_S
 from agent.domain.orders import Order, Trade
 from contracts import load_artifact
 from tests.fakes.logs import ACCOUNTS, MARKET, log_of, place, transfer_of
@@ -260,20 +260,21 @@ def test_a_deep_reorganisation_begins_the_book_anew() -> None:
     assert [order.number for order in market.events.open_orders(2000)] == [2]
 
 
-def test_the_book_begins_a_month_back() -> None:
+def test_the_book_begins_five_weeks_back() -> None:
     # Blocks are a second apart here.
-    market = Market(1, 1, [offered(10, 1, life=10**9), offered(3_000_000, 2, life=10**9)])
+    market = Market(1, 1, [offered(10, 1, life=10**9), offered(4_000_000, 2, life=10**9)])
     node = market.rpcs[0]
-    node.head = 3_000_100
+    node.head = 4_000_100
     orders = market.events.open_orders(1000 + node.head)
     assert [order.number for order in orders] == [2]
-    assert node.ranges[0][0] == node.head - LONGEST_LIFE_S
+    assert node.ranges[0][0] == node.head - LOOK_BACK_S
 
 
-def test_an_expired_order_is_not_open_and_is_forgotten() -> None:
+def test_an_expired_order_is_not_open_but_stands_until_it_is_taken_back() -> None:
     market = Market(1, 1, [offered(10, 1, life=90)])
     assert len(market.events.open_orders(1099)) == 1
     assert market.events.open_orders(1100) == []
+    assert [order.number for order in market.events.standing_orders()] == [1]
 
 
 @given(st.integers(0, 2000))
