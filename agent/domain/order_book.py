@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from agent.domain.market_events import Cancelled, MarketEvent, Offered, Place, Traded
+from agent.domain.order_rules import LONGEST_EXPIRY_S
 from agent.domain.orders import Order
 
-# The longest that the agent lets an order live.
-LONGEST_LIFE_S = 30 * 24 * 3600
-# A reader of the book looks back as far, and a week more, in which a seller takes back what nobody can buy any more.
-LOOK_BACK_S = LONGEST_LIFE_S + 7 * 24 * 3600
+# No order lives longer than the first; a reader looks back a week more, in which a seller takes back what nobody can buy
+# any more.
+LOOK_BACK_S = LONGEST_EXPIRY_S + 7 * 24 * 3600
 
 
 class OrderBook:
