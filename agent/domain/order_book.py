@@ -9,8 +9,8 @@ from agent.domain.market_events import Cancelled, MarketEvent, Offered, Place, T
 from agent.domain.order_rules import LONGEST_EXPIRY_S
 from agent.domain.orders import Order
 
-# No order lives longer than the first; a reader looks back a week more, in which a seller takes back what nobody can buy
-# any more.
+# No order lives longer than that; a reader looks back a week more, in which a seller takes back what nobody can
+# buy any more.
 LOOK_BACK_S = LONGEST_EXPIRY_S + 7 * 24 * 3600
 
 
