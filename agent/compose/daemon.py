@@ -144,13 +144,14 @@ def build(
     )
     seal = Seal(readings=rows.readings, journal=journal, signer=key, gate=follow, clock=clock)
     fees = Fees(most=configuration.fees.max_fee_per_gas_wei)
+    codec = Market(load_artifact().abi)
     submit = Submit(
         outbox=rows.outbox,
         readings=rows.readings,
         journal=journal,
         nodes=nodes,
         signer=key,
-        codec=Market(load_artifact().abi),
+        codec=codec,
         contract=configuration.chain.contract,
         rules=rules,
         fees=fees,
@@ -164,6 +165,7 @@ def build(
         journal=journal,
         nodes=nodes,
         signer=key,
+        codec=codec,
         rules=rules,
         fees=fees,
         began_at=began_at,

@@ -8,6 +8,7 @@ from typing import Protocol
 from agent.domain.errors import BadReading, NotYet
 from agent.domain.fees import report_gas
 from agent.domain.market import HouseholdState, Parameters
+from agent.domain.market_calls import MARKET_GAS
 from agent.domain.outbox import MOST_IN_FLIGHT, Entry, Intent, Kind
 from agent.domain.readings import Reading, ReadingState, SignedReading
 from agent.stages.ports import Clock, Events
@@ -132,7 +133,7 @@ class Bundle:
         household = self._nodes.household()
         if not household.active:
             raise NotYet("it is not enrolled, or suspended; ask the registration office")
-        # Behind something in flight nothing is rehearsed, and what is sent into a pause reverts.
+        # Behind other readings in flight none is rehearsed, and what is sent into a pause reverts.
         if self._nodes.parameters().paused:
             raise NotYet("the distribution agent has paused the market")
         for epoch in waiting:
@@ -153,7 +154,9 @@ class Bundle:
         return batch[: max(1, tried[0])] if tried else batch
 
     def _room(self) -> int:
-        return MOST_IN_FLIGHT - len(self._outbox.open_entries())
+        """How many more transactions; orders that wait to be signed take none of the readings' room."""
+        entries = self._outbox.open_entries()
+        return MOST_IN_FLIGHT - sum(entry.state.in_flight or entry.kind not in MARKET_GAS for entry in entries)
 
     def _bundle(self, household: HouseholdState, batch: list[tuple[int, SignedReading]]) -> bool:
         """Put one batch in, or out of the way; returns whether that changed anything."""

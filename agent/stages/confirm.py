@@ -24,6 +24,7 @@ from agent.domain.outbox import (
 from agent.stages.bundle import Readings, release
 from agent.stages.ports import Clock, Events, Together
 from agent.stages.ports import Outbox as OutboxPort
+from agent.stages.rehearse import Codec, Refusals
 from agent.stages.submit import Fees, Signer
 
 
@@ -76,6 +77,7 @@ class Confirm:
         journal: Together,
         nodes: Nodes,
         signer: Signer,
+        codec: Codec,
         rules: Rules,
         fees: Fees,
         began_at: int,
@@ -87,6 +89,9 @@ class Confirm:
         self._journal = journal
         self._nodes = nodes
         self._signer = signer
+        self._refusals = Refusals(
+            outbox=outbox, readings=readings, journal=journal, codec=codec, clock=clock, events=events
+        )
         self._rules = rules
         self._fees = fees
         self._began_at = began_at
@@ -141,20 +146,14 @@ class Confirm:
         return False
 
     def _move(self, entry: Entry, step: Move) -> bool:
-        with self._journal.transaction():
-            self._outbox.move(entry.id, step.to, self._now(), step.inclusion, step.why)
-            if step.to is State.REFUSED:
-                release(self._readings, [row for row, _ in self._readings.of_entry(entry.id)], step.why)
-        facts: dict[str, object] = {"entry": entry.id, "kind": entry.kind, "nonce": entry.nonce}
+        if step.to is State.REFUSED:
+            self._refusals.on_the_chain(entry, step)
+            return True
+        self._outbox.move(entry.id, step.to, self._now(), step.inclusion, step.why)
+        facts = self._refusals.facts(entry) | {"nonce": entry.nonce}
         if step.inclusion is not None:
             facts |= {"tx_hash": step.inclusion.tx_hash, "block": step.inclusion.block_number}
-        if step.to is State.REFUSED:
-            self._events.error(
-                "transaction.reverted",
-                **facts,
-                advice="run 'prosumer-agent readings' and give the refused ones to the distribution company",
-            )
-        elif step.why:
+        if step.why:
             self._events.warning("transaction.reorganised", **facts, problem=step.why, advice="it is followed again")
         else:
             self._events.info(f"transaction.{step.to}", **facts)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.domain.errors import JournalBusy, NodeUnavailable, NotYet, Rejected
+from agent.domain.errors import JournalBusy, NodeUnavailable, NotYet
 from agent.domain.fees import TRANSFER_GAS, Fee, FeeQuote, offer
 from agent.domain.market import HouseholdState, Parameters
+from agent.domain.market_calls import MARKET_GAS
 from agent.domain.outbox import (
+    MOST_IN_FLIGHT,
     Attempt,
     Broadcast,
     Entry,
@@ -28,12 +30,19 @@ from agent.domain.outbox import (
     next_step,
 )
 from agent.domain.readings import SignedReading
-from agent.stages.bundle import Bundle, Codec, Readings, release
+from agent.stages.bundle import Bundle, Readings
+from agent.stages.bundle import Codec as BundleCodec
 from agent.stages.ports import Clock, Events, Together
 from agent.stages.ports import Outbox as OutboxPort
+from agent.stages.rehearse import Codec as RehearsalCodec
+from agent.stages.rehearse import Nodes as RehearsalNodes
+from agent.stages.rehearse import Refusals, Rehearsal
+
+# Half of what may be in flight: the other half stays free for readings.
+_MOST_BEFORE_ORDERS_WAIT = MOST_IN_FLIGHT // 2
 
 
-class Nodes(Protocol):
+class Nodes(RehearsalNodes, Protocol):
     """The full nodes, asked together: those that answer, are on the pinned chain and do not lag."""
 
     def mined_nonce(self) -> int:
@@ -57,13 +66,6 @@ class Nodes(Protocol):
             NodeUnavailable: no node gave a usable answer.
         """
 
-    def balance(self) -> int:
-        """The account's balance, wei.
-
-        Raises:
-            NodeUnavailable: no node gave a usable answer.
-        """
-
     def household(self, witnesses: int = 1) -> HouseholdState:
         """What the contract holds of the household, at the newest block, said by so many nodes or more.
 
@@ -75,15 +77,6 @@ class Nodes(Protocol):
         """The market's parameters, at the newest block.
 
         Raises:
-            NodeUnavailable: no node gave a usable answer.
-        """
-
-    def rehearse(self, to: str, data: bytes) -> None:
-        """Call it as the account would, without sending (``eth_call``).
-
-        Raises:
-            Rejected: the contract would reject it for good.
-            NotYet: it would be rejected now but may be taken later (paused, suspended, taken in the future).
             NodeUnavailable: no node gave a usable answer.
         """
 
@@ -103,6 +96,10 @@ class Nodes(Protocol):
         Raises:
             NodeUnavailable: no node gave a usable answer.
         """
+
+
+class Codec(BundleCodec, RehearsalCodec, Protocol):
+    """The contract's calls."""
 
 
 class Signer(Protocol):
@@ -191,12 +188,17 @@ class Submit:
             clock=clock,
             events=events,
         )
+        self._refusals = Refusals(
+            outbox=outbox, readings=readings, journal=journal, codec=codec, clock=clock, events=events
+        )
+        self._rehearsal = Rehearsal(outbox=outbox, nodes=nodes, refusals=self._refusals, account=signer.address)
         self._rules = rules
         self._fees = fees
         self._may_submit = may_submit
         self._clock = clock
         self._events = events
         self._waiting = ""
+        self._orders_waiting: dict[int, str] = {}
 
     def run_once(self) -> bool:
         """Send what can be sent; returns whether a node took something new."""
@@ -204,9 +206,6 @@ class Submit:
             if self._outbox.halted() is not None or not self._may_submit() or not self._clock.trusted():
                 return False
             return self._turn()
-        except NotYet as wait:
-            self._wait(f"nothing can be sent from this household now: {wait}")
-            return False
         except (NodeUnavailable, JournalBusy):  # the pool and the record stage say so; everything stays where it is
             return False
 
@@ -214,15 +213,61 @@ class Submit:
         # What is signed goes first: nothing that the contract thinks of newer readings may hold it up.
         sent = self._send_signed()
         self._fill()
-        why = self._bundle.run()
-        for entry in self._of(State.QUEUED):
-            sent |= self._sign_and_send(entry)
+        self._expire()
+        sent, why = self._report(sent=sent)
+        sent |= self._trade()
         if why:
             self._wait(why)
         elif sent and self._waiting:
             self._waiting = ""
             self._events.info("submit.resumed")
         return sent
+
+    def _report(self, *, sent: bool) -> tuple[bool, str]:
+        """Readings, which go before orders; one that has to wait holds up those after it, which build on it."""
+        try:
+            why = self._bundle.run()
+            for entry in self._of(State.QUEUED):
+                if entry.kind not in MARKET_GAS:
+                    sent |= self._sign_and_send(entry)
+        except NotYet as wait:
+            return sent, f"nothing can be sent from this household now: {wait}"
+        return sent, why
+
+    def _trade(self) -> bool:
+        """Orders; one that has to wait holds up nothing but itself."""
+        sent = False
+        queued = [entry for entry in self._of(State.QUEUED) if entry.kind in MARKET_GAS]
+        known = {entry.id: self._orders_waiting.get(entry.id, "") for entry in queued}
+        self._orders_waiting = known
+        for entry in queued:
+            flying = sum(other.state.in_flight for other in self._outbox.open_entries())
+            if self._outbox.halted() is not None or flying >= _MOST_BEFORE_ORDERS_WAIT:
+                return sent
+            try:
+                sent |= self._sign_and_send(entry)
+            except NotYet as wait:
+                if known[entry.id] != str(wait):
+                    known[entry.id] = str(wait)
+                    self._events.warning(
+                        "order.waiting",
+                        problem=str(wait),
+                        **self._refusals.facts(entry),
+                        advice="it is tried again until its time is over; readings go on",
+                    )
+        return sent
+
+    def _expire(self) -> None:
+        for entry in self._of(State.QUEUED):
+            step = next_step(entry, None, self._now(), self._rules)
+            if isinstance(step, Move):
+                self._outbox.move(entry.id, step.to, self._now(), why=step.why)
+                self._events.warning(
+                    "transaction.expired",
+                    problem=step.why,
+                    **self._refusals.facts(entry),
+                    advice="nothing was sent and nothing was spent; ask again if it is still wanted",
+                )
 
     def _of(self, state: State) -> list[Entry]:
         return [entry for entry in self._outbox.open_entries() if entry.state is state]
@@ -231,20 +276,16 @@ class Submit:
         return self._clock.now_ms() // 1000
 
     def _sign_and_send(self, entry: Entry) -> bool:
-        step = next_step(entry, None, self._now(), self._rules)
-        if isinstance(step, Move):
-            self._outbox.move(entry.id, step.to, self._now(), why=step.why)
-            return False
         nonce = self._next_nonce()
         if nonce is None:
             return False
         if nonce == 0 and entry.kind is not Kind.OPENING:
             self._open()
             return False
-        if not self._rehearsed(entry):
+        if not self._rehearsal.passes(entry):
             return False
         fee = offer(self._nodes.fee_quote(), self._fees.most)
-        self._check_funds(entry, fee)
+        self._rehearsal.check_funds(entry, fee.max_fee)
         return self._broadcast(entry, self._sign(entry, nonce, fee))
 
     def _sign(self, entry: Entry, nonce: int, fee: Fee) -> Attempt:
@@ -298,40 +339,6 @@ class Submit:
             entry = next(entry for entry in self._of(State.QUEUED) if entry.key == filler.key)
             attempt = self._sign(entry, hole, fee)
         self._broadcast(entry, attempt)
-
-    def _rehearsed(self, entry: Entry) -> bool:
-        """Whether the contract would take it; with others in flight it cannot be asked, since it builds on them."""
-        if entry.kind is not Kind.REPORT:
-            return True
-        if any(other.state.in_flight for other in self._outbox.open_entries()):
-            return True
-        try:
-            self._nodes.rehearse(entry.to, entry.data)
-        except Rejected as rejected:
-            self._refuse(entry, str(rejected))
-            return False
-        return True
-
-    def _refuse(self, entry: Entry, why: str) -> None:
-        """The contract will not take it: let its readings go."""
-        carried = self._readings.of_entry(entry.id)
-        with self._journal.transaction():
-            self._outbox.move(entry.id, State.REFUSED, self._now(), why=why)
-            release(self._readings, [row for row, _ in carried], why)
-        self._events.error(
-            "transaction.refused",
-            why=why,
-            readings=len(carried),
-            advice="run 'prosumer-agent readings' and give the refused ones to the distribution company",
-        )
-
-    def _check_funds(self, entry: Entry, fee: Fee) -> None:
-        cost = entry.gas * fee.max_fee + entry.value
-        if cost and (balance := self._nodes.balance()) < cost:
-            raise NotYet(
-                f"the account holds {balance} wei and the next transaction may cost {cost};"
-                f" send funds to {self._signer.address}"
-            )
 
     def _send_signed(self) -> bool:
         """Signed before a crash or while no node could be reached: look first, then send the same bytes."""

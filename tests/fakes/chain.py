@@ -13,9 +13,12 @@ from dataclasses import dataclass, field, replace
 from agent.adapters import node_votes
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
-from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.market import Head, HouseholdState, Parameters, Settlement
+from agent.domain.market_calls import MarketCall
+from agent.domain.orders import Order
 from agent.domain.outbox import Entry, Inclusion, Sighting
 from agent.domain.readings import Flags, Reading
+from tests.fakes.trading import NEIGHBOUR, UNIT, Trading, understood
 from tests.fakes.world import HOUSEHOLD, MARKET, FakeClock
 
 PARAMETERS = Parameters(900, 10, 20, 30, paused=False)
@@ -41,12 +44,14 @@ class Tx:
     data: bytes
     max_fee: int
     priority_fee: int
+    value: int = 0
 
     @classmethod
     def of(cls, raw: bytes) -> Tx:
         fields = json.loads(raw)
         tx_hash = "0x" + hashlib.sha256(raw).hexdigest()
-        return cls(tx_hash, fields["nonce"], fields["to"], bytes.fromhex(fields["data"]), *fields["fee"])
+        data = bytes.fromhex(fields["data"])
+        return cls(tx_hash, fields["nonce"], fields["to"], data, *fields["fee"], fields["value"])
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Block:
     txs: tuple[Mined, ...]
     nonce: int
     state: HouseholdState
+    trading: Trading = field(default_factory=Trading)
 
 
 @dataclass
@@ -101,13 +107,13 @@ class Chain:
     def mine(self) -> None:
         """A block of everything that any node holds and that fits."""
         waiting = [tx for node in self.nodes for tx in node.pool.values()]
-        nonce, state, mined = self.top.nonce, self.top.state, []
+        nonce, state, trading, mined = self.top.nonce, self.top.state, self.top.trading, []
         while fitting := [tx for tx in waiting if tx.nonce == nonce]:
             tx = max(fitting, key=lambda tx: tx.max_fee)
-            state, ok, booked = self.executed(tx, state)
+            state, trading, ok, booked = self.executed(tx, state, trading)
             mined.append(Mined(tx, ok, booked))
             nonce += 1
-        self._append(tuple(mined), nonce, state)
+        self._append(tuple(mined), nonce, state, trading)
 
     def stranger(self) -> None:
         """Somebody else uses the key's next nonce, straight into a block."""
@@ -118,10 +124,22 @@ class Chain:
         """The registration office changes what the contract holds."""
         self._append((), self.top.nonce, replace(self.top.state, **changes))
 
-    def _append(self, mined: tuple[Mined, ...], nonce: int, state: HouseholdState) -> None:
+    def neighbour_offers(self, number: int, energy_wh: int, price: int, expires_at: int) -> None:
+        """Another household puts an order in."""
+        order = Order(NEIGHBOUR, number, energy_wh, price, expires_at)
+        self._append((), self.top.nonce, self.top.state, self.top.trading.put(order))
+
+    def sold(self, seller: str, number: int, energy_wh: int) -> None:
+        """A third household buys."""
+        self._append((), self.top.nonce, self.top.state, self.top.trading.taken(seller, number, energy_wh))
+
+    def _append(
+        self, mined: tuple[Mined, ...], nonce: int, state: HouseholdState, trading: Trading | None = None
+    ) -> None:
         number = self.top.number + 1
         block_hash = f"0xb{number}f{self.forks}"
-        self.blocks.append(Block(number, block_hash, self.clock.now_s, mined, nonce, state))
+        kept = self.top.trading if trading is None else trading
+        self.blocks.append(Block(number, block_hash, self.clock.now_s, mined, nonce, state, kept))
         for node in self.nodes:
             node.pool = {tx_hash: tx for tx_hash, tx in node.pool.items() if tx.nonce >= nonce}
 
@@ -142,9 +160,21 @@ class Chain:
         for node in self.nodes:
             node.pool.clear()
 
-    def executed(self, tx: Tx, state: HouseholdState) -> tuple[HouseholdState, bool, tuple[Reading, ...]]:
+    def executed(
+        self, tx: Tx, state: HouseholdState, trading: Trading
+    ) -> tuple[HouseholdState, Trading, bool, tuple[Reading, ...]]:
         if tx.to != MARKET:
-            return state, True, ()
+            return state, trading, True, ()
+        if (call := understood(tx.data)) is not None:
+            after = trading.after(call, HOUSEHOLD, tx.value, self.clock.now_s, state=state, market=self.market)
+            made, held = after if isinstance(after[0], Trading) else (trading, state)
+            if made is not trading and made.paid_wei > self.funds:
+                return state, trading, False, ()
+            return held, made, made is not trading, ()
+        booked, ok, readings = self._reported(tx, state)
+        return booked, trading, ok, readings
+
+    def _reported(self, tx: Tx, state: HouseholdState) -> tuple[HouseholdState, bool, tuple[Reading, ...]]:
         readings = tuple(Reading.from_packed(HOUSEHOLD, word) for word in json.loads(tx.data))
         after = state
         for reading in readings:
@@ -239,8 +269,22 @@ class Chain:
         return self.quote
 
     def balance(self) -> int:
+        return self.funds - min(self.seen_by(node)[-1].trading.paid_wei for node in self._up())
+
+    def order(self, seller: str, number: int) -> Order:
+        told = [self.seen_by(node)[-1].trading.order(seller, number) for node in self._up()]
+        return node_votes.least_of_most(told, lambda order: order.energy_wh)
+
+    def redeemable(self) -> int:
+        blocks = [self.seen_by(node)[-1] for node in self._up()]
+        return min(block.state.consumed_wh - block.trading.redeemed_wh for block in blocks)
+
+    def settlement(self) -> Settlement:
         self._up()
-        return self.funds
+        return UNIT
+
+    def standing_orders(self) -> list[Order]:
+        return self.seen_by(self._up()[0])[-1].trading.standing()
 
     def household(self, witnesses: int = 1) -> HouseholdState:
         return node_votes.household([self.seen_by(node)[-1].state for node in self._witnesses(witnesses)])
@@ -253,9 +297,14 @@ class Chain:
         best = max((self.seen_by(node)[-1] for node in self._up()), key=lambda block: block.number)
         return Head(best.number, best.block_hash, best.timestamp)
 
-    def rehearse(self, to: str, data: bytes) -> None:
+    def rehearse(self, to: str, data: bytes, value: int = 0) -> None:
         self._up()
         if to != MARKET:
+            return
+        if (call := understood(data)) is not None:
+            refused = node_votes.verdict([self._tried(node, call, value) for node in self._up()])
+            if refused is not None:
+                raise refused
             return
         state = self.household()
         for word in json.loads(data):
@@ -272,6 +321,14 @@ class Chain:
                 produced_wh=reading.produced_wh,
                 consumed_wh=reading.consumed_wh,
             )
+
+    def _tried(self, node: Node, call: MarketCall, value: int) -> Rejected | NotYet | None:
+        block = self.seen_by(node)[-1]
+        after = block.trading.after(call, HOUSEHOLD, value, self.clock.now_s, state=block.state, market=self.market)
+        if isinstance(after[0], Trading):
+            return None
+        name, facts = after
+        return NotYet(name) if name in {"MarketPaused", "HouseholdNotActive"} else Rejected(name, facts)
 
     def broadcast(self, raw: bytes) -> bool:
         self.before_send()

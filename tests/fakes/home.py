@@ -17,6 +17,7 @@ from agent.domain.readings import ReadingState
 from agent.domain.registers import RegisterRules
 from agent.domain.samples import MeterRole
 from agent.stages.confirm import Confirm
+from agent.stages.desk import Desk
 from agent.stages.follow import Follow
 from agent.stages.poll import Poll
 from agent.stages.record import Record
@@ -146,11 +147,24 @@ class Home:
             journal=self.journal,
             nodes=self.chain,
             signer=key,
+            codec=FakeCodec(),
             rules=RULES,
             fees=fees,
             began_at=self.clock.now_s,
             clock=self.clock,
             events=self.events,
+        )
+
+        self.desk = Desk(
+            account=HOUSEHOLD,
+            contract=MARKET,
+            most_fee=fees.most,
+            outbox=self.outbox,
+            journal=self.journal,
+            nodes=self.chain,
+            book=self.chain,
+            codec=FakeCodec(),
+            clock=self.clock,
         )
 
     def kill(self) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from agent.domain.errors import MeterMisconfigured, MeterSilent
 from agent.domain.fees import Fee
+from agent.domain.market_calls import MarketCall
 from agent.domain.readings import Reading, SignedReading
 from agent.domain.samples import Measured
+from tests.fakes import trading
 
 # 2026-11-22T00:00:00Z: a whole quarter hour, and after the clock's build date.
 MIDNIGHT_S = 1_795_305_600
@@ -141,3 +143,9 @@ class FakeCodec:
 
     def report(self, words: list[int]) -> bytes:
         return json.dumps(words).encode()
+
+    def encoded(self, call: MarketCall) -> bytes:
+        return trading.encoded(call)
+
+    def understood(self, data: bytes) -> MarketCall | None:
+        return trading.understood(data)
