@@ -203,6 +203,14 @@ class Market:
             paused=stopped,
         )
 
+    def read_personal_data_hash(self, data: bytes) -> bytes:
+        """The hash of personal data in what ``household(address)`` returned, 32 bytes.
+
+        Raises:
+            NodeUnavailable: the bytes are not what the function returns.
+        """
+        return bytes(self.read("household", data)["record"]["personalDataHash"])
+
     def read_settlement(self, data: bytes) -> Settlement:
         """What ``settlement()`` returned.
 

@@ -114,6 +114,10 @@ class MarketChain:
         """The account that receives the service cost of each trade, checksummed."""
         return str(to_checksum_address(self.constant(contract, "serviceCostReceiver")))
 
+    def personal_data_hash(self, contract: str, account: str) -> bytes:
+        """What stands for a household's personal data in the contract, 32 bytes; zeros if it was never enrolled."""
+        return self._market.read_personal_data_hash(self._asked(contract, "household", account))
+
     def household(self, contract: str, account: str) -> HouseholdState:
         """What the contract holds of a household."""
         return self._market.read_household(self._asked(contract, "household", account))

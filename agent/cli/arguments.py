@@ -87,8 +87,15 @@ def parser() -> argparse.ArgumentParser:
     enrol = command(
         "enrol", "Write the request with which the registration office enrols you.", module="enrol", parent=listing
     )
+    enrol.add_argument("--edit", action="store_true", help="edit the names or national ID of an enrolled household")
     enrol.add_argument(
-        "--output", type=Path, default=Path("enrolment-request.json"), metavar="FILE", help="the file (%(default)s)"
+        "--profile",
+        type=Path,
+        metavar="FILE",
+        help="names and national ID in TOML or JSON, mode 0600, in place of prompts",
+    )
+    enrol.add_argument(
+        "--output", type=Path, metavar="FILE", help="the file (enrolment-request.json, profile-edit.json)"
     )
     enrol.add_argument("--production-serial", metavar="SERIAL", help="of a production meter that does not state it")
     enrol.add_argument("--consumption-serial", metavar="SERIAL", help="of a consumption meter that does not state it")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent.adapters.office_database import Database, Room
 from agent.adapters.office_database.address import sqlite_url
+from agent.adapters.office_database.registration import ROOM, RegistrationRows
 
 FILE_NAME = "office.sqlite"
 
@@ -26,3 +28,10 @@ def open_database(url: str | None, password_file: Path | None, state: Path, room
         DatabaseInvalid: it is another program's, damaged, or a newer release's.
     """
     return Database(url or sqlite_url(state / FILE_NAME), rooms, password_file=password_file)
+
+
+@contextmanager
+def open_register(url: str | None, password_file: Path | None, state: Path) -> Iterator[RegistrationRows]:
+    """What the registration office keeps; arguments and errors as ``open_database`` has them."""
+    with open_database(url, password_file, state, [ROOM]) as database:
+        yield RegistrationRows(database)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent.domain.errors import BadRequest
+from agent.domain.personal_data import PersonalData
 
 ENROLMENT_SCHEMA = "prosumer-agent/enrolment/2"
 EDIT_SCHEMA = "prosumer-agent/profile-edit/1"
@@ -34,6 +35,35 @@ class RequestState(Enum):
     RECEIVED = "received"
     APPROVED = "approved"
     REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NewRequest:
+    """A request that was verified, as it is taken in. It has no ``repr``: it holds personal data.
+
+    Attributes:
+        kind: what is asked for.
+        chain_id: EIP-155 chain id.
+        contract: the market, checksummed.
+        household: the account, checksummed; it signed the document.
+        created_at: when it did, UTC epoch seconds.
+        personal: the personal data.
+        salt: what the household hashed them with.
+        personal_data_hash: ``0x`` hex.
+        document: the signed request, JSON.
+        digest: ``0x`` hex of what stands for the signed text; the same document is taken in once.
+    """
+
+    kind: RequestKind
+    chain_id: int
+    contract: str
+    household: str
+    created_at: int
+    personal: PersonalData
+    salt: bytes
+    personal_data_hash: str
+    document: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)

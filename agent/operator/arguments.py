@@ -6,14 +6,16 @@ import argparse
 from collections.abc import Callable
 from importlib.metadata import version
 
-from agent.operator import approve, deploy, parameters, replace_meter, suspend
+from agent.operator import approve, deploy, fund, parameters, replace_meter, requests, suspend
 from agent.operator.options import Commands, Shared, shared
 
 # One line a command, in the order of --help. A command's module has ``add(commands, shared)``, which adds its parser
 # with the options that it shares with others and sets ``run``: what does it, from the parsed arguments to an Answer.
 _TABLE: tuple[Callable[[Commands, Shared], None], ...] = (
     deploy.add,
+    requests.add,
     approve.add,
+    fund.add,
     suspend.add,
     replace_meter.add,
     parameters.add,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from eth_utils.address import is_address, to_checksum_address
 
+from agent.operator.ports import Register
 from agent.operator.sending import Sender
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Shared:
         key: the operator's key and what concerns its transactions; ``--keystore`` is needed.
         key_if_needed: the same, and ``--keystore`` may be left out.
         database: the office's database. Its default is a file in ``--state-dir``, which ``key`` brings.
+        state: ``--state-dir`` alone, for a command that takes no key.
     """
 
     output: argparse.ArgumentParser
@@ -48,13 +50,14 @@ class Shared:
     key: argparse.ArgumentParser
     key_if_needed: argparse.ArgumentParser
     database: argparse.ArgumentParser
+    state: argparse.ArgumentParser
 
 
 def shared() -> Shared:
     """The shared options, new ones each time."""
     output = argparse.ArgumentParser(add_help=False)
     output.add_argument("--json", action="store_true", help="print JSON in place of text")
-    return Shared(output, _chain(), _key(needed=True), _key(needed=False), _database())
+    return Shared(output, _chain(), _key(needed=True), _key(needed=False), _database(), _state())
 
 
 @contextmanager
@@ -90,6 +93,21 @@ def sender(wiring: Wiring, asked: argparse.Namespace) -> Sender:
         depth=asked.depth,
         timeout_s=asked.timeout,
     )
+
+
+@contextmanager
+def register(asked: argparse.Namespace) -> Iterator[Register]:
+    """What the registration office keeps, for a command with ``Shared.database`` and a state directory.
+
+    Raises:
+        ConfigurationInvalid: the database's URL is wrong or holds a password.
+        DatabaseUnavailable: it cannot be reached or is locked.
+        DatabaseInvalid: it is another program's, damaged, or a newer release's.
+    """
+    from agent.compose.database import open_register  # noqa: PLC0415 - SQLAlchemy, only where it is needed
+
+    with open_register(asked.database, asked.database_password_file, asked.state_dir.expanduser()) as opened_register:
+        yield opened_register
 
 
 def account(text: str) -> str:
@@ -142,12 +160,17 @@ def _database() -> argparse.ArgumentParser:
     return options
 
 
-def _key(*, needed: bool) -> argparse.ArgumentParser:
+def _state() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--state-dir", type=Path, default=_DEFAULT_STATE, metavar="DIR", help="default: %(default)s")
+    return options
+
+
+def _key(*, needed: bool) -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False, parents=[_state()])
     key = options.add_argument_group("key and transactions")
     key.add_argument("--keystore", required=needed, type=Path, metavar="FILE", help="the operator's V3 keystore")
     key.add_argument("--passphrase-file", type=Path, metavar="FILE", help="one line, mode 0600")
-    key.add_argument("--state-dir", type=Path, default=_DEFAULT_STATE, metavar="DIR", help="default: %(default)s")
     key.add_argument(
         "--max-fee", type=whole, default=500_000_000_000, metavar="WEI", help="for a unit of gas (default: %(default)s)"
     )

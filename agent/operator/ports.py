@@ -8,7 +8,9 @@ from typing import Protocol
 from agent.domain.deployment import Deployed
 from agent.domain.fees import Fee, FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters, Settlement
+from agent.domain.office_requests import KeptRequest, NewRequest, RequestState
 from agent.domain.outbox import Inclusion
+from agent.domain.personal_data import PersonalData
 
 
 class Key(Protocol):
@@ -78,6 +80,9 @@ class Chain(Protocol):
     def household(self, contract: str, account: str) -> HouseholdState:
         """What the contract holds of a household."""
 
+    def personal_data_hash(self, contract: str, account: str) -> bytes:
+        """What stands for a household's personal data in the contract, 32 bytes; zeros if it was never enrolled."""
+
     def meter_owner(self, contract: str, meter_id: bytes) -> str:
         """The account that a meter is bound to, checksummed; the zero address if none."""
 
@@ -101,3 +106,40 @@ class Deployments(Protocol):
         Raises:
             BadRequest: it cannot be written.
         """
+
+
+class Register(Protocol):
+    """What the registration office keeps. Every method may raise DatabaseUnavailable and DatabaseInvalid."""
+
+    def take_in(self, new: NewRequest, received_at: int) -> KeptRequest:
+        """Keep a verified request; one that is there already stays as it is."""
+
+    def request(self, number: int) -> KeptRequest:
+        """One request; raises BadRequest where there is none of that number."""
+
+    def requests(self, state: RequestState | None, household: str | None) -> list[KeptRequest]:
+        """Requests in their order; None takes those of every state, or of every household."""
+
+    def personal(self, number: int) -> PersonalData | None:
+        """The personal data that came with a request; None once they are erased."""
+
+    def document(self, number: int) -> bytes:
+        """The request as the household signed it; raises BadRequest once its personal data are erased."""
+
+    def profile(self, chain_id: int, contract: str, household: str) -> KeptRequest | None:
+        """The approved request whose personal data are in force for a household; None if there are none."""
+
+    def newest_approved_at(self, chain_id: int, contract: str, household: str) -> int | None:
+        """When a household signed the newest of its approved requests, UTC epoch seconds; None if there is none."""
+
+    def others_of(self, national_id: str, household: str) -> list[str]:
+        """The other households whose personal data in force have a national ID."""
+
+    def approved(self, number: int, by: str, at: int, transaction: str) -> None:
+        """Mark a request as carried out; raises BadRequest where it was decided meanwhile."""
+
+    def refused(self, number: int, by: str, at: int, why: str) -> None:
+        """Mark a request as refused; raises BadRequest where it was decided meanwhile."""
+
+    def erase(self, household: str, by: str, at: int) -> int:
+        """Delete a household's personal data; gives how many requests had some."""

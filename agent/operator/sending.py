@@ -177,6 +177,18 @@ class Sender:
         pending = self._shelf.pending()
         return pending is not None and pending.intent == _intent(to, data, value)
 
+    def settle(self) -> None:
+        """Follow what an interrupted command left until it is mined, so that a balance that is read next holds it.
+
+        Raises:
+            NodeUnavailable: it was not mined in time.
+            Halted: another program used the key's nonce.
+        """
+        pending = self._shelf.pending()
+        if pending is not None:
+            self._followed(pending)
+            self._shelf.clear()
+
     def done(self) -> None:
         """The result of the last transaction is recorded; it need not be sent again."""
         self._shelf.clear()

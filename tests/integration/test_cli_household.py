@@ -17,7 +17,7 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 
 from agent.adapters.keystore import keystore_address, reading_digest, recover_text
-from agent.cli.enrol import canonical
+from agent.domain.office_requests import signed_text
 from agent.domain.readings import Flags, Reading
 from agent.domain.signing import SigningDomain
 from simulators.rig import Rig, Scene
@@ -103,23 +103,34 @@ def test_check_names_a_lost_node_and_broker(rig: Rig, tmp_path: Path) -> None:
 def test_the_request_is_signed_by_the_household(rig: Rig, tmp_path: Path) -> None:
     file = tmp_path / "request.json"
 
-    first = run(rig, "enrol", "--output", str(file), "--yes")
-    second = run(rig, "enrol", "--output", str(file), "--yes")
+    who = ["--profile", str(rig.scene.directory / "profile.toml")]
+
+    first = run(rig, "enrol", "--output", str(file), "--yes", *who)
+    second = run(rig, "enrol", "--output", str(file), "--yes", *who)
 
     request: dict[str, Any] = json.loads(file.read_text())
     assert first.returncode == 0, first.stderr
     assert "kWh" in first.stdout
-    assert recover_text(canonical(request), request["signature"]) == request["household"] == rig.household
+    assert recover_text(signed_text(request), request["signature"]) == request["household"] == rig.household
     assert second.returncode == 1
     assert "there already" in second.stderr
 
 
 def test_nothing_is_signed_unasked(rig: Rig, tmp_path: Path) -> None:
-    done = run(rig, "enrol", "--output", str(tmp_path / "request.json"))
+    who = ["--profile", str(rig.scene.directory / "profile.toml")]
+
+    done = run(rig, "enrol", "--output", str(tmp_path / "request.json"), *who)
 
     assert done.returncode == 1
     assert "--yes" in done.stderr
     assert not (tmp_path / "request.json").exists()
+
+
+def test_nobody_is_enrolled_without_a_name(rig: Rig, tmp_path: Path) -> None:
+    done = run(rig, "enrol", "--output", str(tmp_path / "request.json"), "--yes")
+
+    assert done.returncode == 1
+    assert "--profile" in done.stderr
 
 
 def test_probe_finds_the_meter_and_gives_its_configuration(rig: Rig) -> None:

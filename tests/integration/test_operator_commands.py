@@ -19,16 +19,19 @@ from agent.adapters.deployments import load_market
 from agent.adapters.full_node import FullNode, HttpRpc
 from agent.adapters.keystore import Keystore
 from agent.adapters.node_pool import NodePool
+from agent.cli.enrol import personal
 from agent.domain.errors import NotYet, Rejected
 from agent.domain.market import ChainPin, Parameters
+from agent.domain.office_requests import EDIT_SCHEMA, ENROLMENT_SCHEMA, signed_text
+from agent.domain.personal_data import PersonalData
 from agent.domain.readings import Reading
-from agent.operator import enrolment
 from agent.operator.__main__ import main
 from simulators.chain import Anvil
 from simulators.proxy import RpcMode, RpcProxy
 
 pytestmark = pytest.mark.integration
 
+SARA = PersonalData("سارا", "Nemune", "0123456789")
 HOUSEHOLD: LocalAccount = Wallet.from_key("0x" + "07" * 32)
 
 
@@ -41,6 +44,7 @@ class Office:
     path: Path
     address: str
     capsys: pytest.CaptureFixture[str]
+    database: list[str]
 
     def run(self, *words: str, url: str | None = None, key: bool = True) -> tuple[int, Any, str]:
         """Exit code, the JSON told, and what went to standard error."""
@@ -57,9 +61,23 @@ class Office:
                 "20",
                 *places,
                 *(keys if key else []),
+                *(["--yes", *self.database] if words[0] == "approve" else []),
                 *words[1:],
             ]
         )
+        told = self.capsys.readouterr()
+        return code, json.loads(told.out) if told.out else None, told.err
+
+    def requests(self, action: str, *words: str, url: str | None = None) -> tuple[int, Any, str]:
+        """The same for one of the actions of ``requests``."""
+        places = ["--state-dir", str(self.path / "state"), *self.database]
+        if action in {"add", "approve"}:
+            places += ["--node", url or self.url, "--deployments", str(self.path / "deployments")]
+        if action == "approve":
+            places += ["--keystore", str(self.path / "key.json"), "--passphrase-file", str(self.path / "passphrase")]
+            places += ["--timeout", "20", "--yes"]
+        self.capsys.readouterr()
+        code = main(["requests", action, "--json", *places, *words])
         told = self.capsys.readouterr()
         return code, json.loads(told.out) if told.out else None, told.err
 
@@ -67,7 +85,7 @@ class Office:
         self, deployed: dict[str, Any], wallet: LocalAccount = HOUSEHOLD, serial: str = "1", age_s: int = 1000
     ) -> Path:
         asked: dict[str, Any] = {
-            "schema": enrolment.SCHEMA,
+            "schema": ENROLMENT_SCHEMA,
             "household": wallet.address,
             "area": "tehran-03",
             "ratedPowerW": 8000,
@@ -76,9 +94,24 @@ class Office:
             "chainId": deployed["chainId"],
             "contract": deployed["contract"],
             "createdAt": int(time.time()) - age_s,
+            **personal(SARA, bytes(31) + b"\1"),
         }
-        signature = wallet.sign_message(encode_defunct(text=enrolment.canonical(asked))).signature.hex()
-        path = self.path / f"request-{wallet.address}.json"
+        return self.signed(asked, wallet, "request")
+
+    def edit(self, deployed: dict[str, Any], who: PersonalData, salt: bytes, age_s: int = 10) -> Path:
+        asked: dict[str, Any] = {
+            "schema": EDIT_SCHEMA,
+            "household": HOUSEHOLD.address,
+            "chainId": deployed["chainId"],
+            "contract": deployed["contract"],
+            "createdAt": int(time.time()) - age_s,
+            **personal(who, salt),
+        }
+        return self.signed(asked, HOUSEHOLD, "edit")
+
+    def signed(self, asked: dict[str, Any], wallet: LocalAccount, name: str) -> Path:
+        signature = wallet.sign_message(encode_defunct(text=signed_text(asked))).signature.hex()
+        path = self.path / f"{name}-{wallet.address}.json"
         path.write_text(json.dumps({**asked, "signature": "0x" + signature}))
         return path
 
@@ -92,7 +125,7 @@ def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Offic
     key = Keystore.create(folder / "key.json", b"a passphrase")
     with Anvil() as anvil:
         anvil.set_balance(key.address, 10**20)
-        yield Office(anvil, anvil.url, folder, key.address, capsys)
+        yield Office(anvil, anvil.url, folder, key.address, capsys, [])
 
 
 def pool_of(office: Office, deployed: dict[str, Any], account: str) -> NodePool:

@@ -181,7 +181,10 @@ def _try_by_hand(machine: Machine) -> None:
     opening = f"import os; os.close(os.open('{SERIAL}', os.O_RDWR | os.O_NOCTTY))"
     machine.run("runuser", "-u", "prosumer-agent", "--", "python3", "-c", opening)
     machine.run("prosumer-agent", "check")
-    machine.run("prosumer-agent", "enrol", "--yes", "--output", "/root/enrolment-request.json")
+    who = 'first_name = "Sara"\nfamily_name = "Nemune"\nnational_id = "0123456789"\n'
+    machine.write("/root/profile.toml", who, 0o600)
+    written = ("--profile", "/root/profile.toml", "--output", "/root/enrolment-request.json")
+    machine.run("prosumer-agent", "enrol", "--yes", *written)
     new = ("--keystore", "/root/new/keystore.json", "--passphrase-file", PASSPHRASE)
     machine.run("prosumer-agent", "keys", "new", *new)
 

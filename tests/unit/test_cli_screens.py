@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +17,9 @@ from agent.configuration import Configuration
 from agent.domain.errors import BadRequest
 from agent.domain.lines import Line, SerialLine, TcpLine
 from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.office_requests import RequestKind
 from agent.domain.outbox import State
+from agent.domain.personal_data import PersonalData, fingerprint
 from agent.domain.readings import Flags, ReadingState
 from agent.domain.registers import Discontinuity, RegisterState, Suspicion
 from agent.domain.samples import Measured, MeterRole
@@ -273,7 +278,10 @@ def request() -> enrol.Request:
         MeterRole.PRODUCTION: enrol.stated(MeterRole.PRODUCTION, Meter(), None),
         MeterRole.CONSUMPTION: enrol.stated(MeterRole.CONSUMPTION, Meter(Inspection(serial=None)), "63"),
     }
-    return enrol.unsigned(configuration(), meters, 1_782_104_400)
+    return enrol.unsigned(configuration(), meters, enrol.personal(WHO, bytes(32)), 1_782_104_400)
+
+
+WHO = PersonalData("سارا", "Rad", "0123456789")
 
 
 def test_the_operator_reads_what_the_household_wrote(tmp_path: Path) -> None:
@@ -285,9 +293,34 @@ def test_the_operator_reads_what_the_household_wrote(tmp_path: Path) -> None:
 
     read = enrolment.read(file.read_bytes(), 31337, ACCOUNT, recover)
 
-    assert read.household == ACCOUNT
-    assert read.production.register_wh == 1500
-    assert read.consumption.serial == "63"
+    assert read.request.household == ACCOUNT
+    assert read.connection is not None
+    assert read.connection.production.register_wh == 1500
+    assert read.connection.consumption.serial == "63"
+    assert read.request.personal == WHO
+
+
+def test_the_operator_reads_an_edited_profile(tmp_path: Path) -> None:
+    file = tmp_path / "edit.json"
+    asked = enrol.edit(configuration(), enrol.personal(WHO, bytes(32)), 1_782_104_400)
+    enrol.write(file, enrol.sign(asked, Key()))
+
+    read = enrolment.read(file.read_bytes(), 31337, ACCOUNT, lambda _text, _signature: ACCOUNT)
+
+    assert (read.request.kind, read.request.personal, read.connection) == (RequestKind.EDIT, WHO, None)
+    assert read.call() == ("setPersonalData", (ACCOUNT, fingerprint(WHO, bytes(32), keccak)))
+    assert "kWh" not in enrol.told(asked, WHO)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_request_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    file = tmp_path / "request.json"
+    before = os.umask(umask)
+    try:
+        enrol.write(file, request())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_request_is_never_overwritten(tmp_path: Path) -> None:
@@ -321,10 +354,20 @@ def test_another_accounts_key_signs_no_request() -> None:
 
 
 def test_the_request_is_shown_before_it_is_signed() -> None:
-    screen = enrol.told(request())
+    screen = enrol.told(request(), WHO)
 
     assert "eastron_sdm120, number 63, 1.500 kWh" in screen
     assert "15000 W" in screen
+    assert "سارا" in screen
+    assert "0123456789" in screen
+
+
+def test_personal_data_are_shown_to_a_person_and_not_to_a_program() -> None:
+    screen = enrol.told(request(), None)
+    shared = json.dumps(enrol.shareable(request()), ensure_ascii=False)
+
+    assert not any(word in screen + shared for word in ("سارا", "Rad", "0123456789", "0x" + "00" * 32))
+    assert '"personalDataHash"' in shared
 
 
 # Probe.

@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 from agent.adapters.keystore import recover_text
 from agent.cli import enrol
 from agent.domain.errors import BadRequest
+from agent.domain.office_requests import RequestKind, signed_text
+from agent.domain.personal_data import PersonalData, fingerprint
 from agent.operator import enrolment
 
 WALLET = Account.from_key("0x" + "01" * 32)
 CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+SALT = bytes(range(32))
+HASH = fingerprint(PersonalData("سارا", "Rad", "0123456789"), SALT, keccak)
 REQUEST: dict[str, Any] = {
-    "schema": "prosumer-agent/enrolment/1",
+    "schema": "prosumer-agent/enrolment/2",
     "household": WALLET.address,
     "area": "tehran-03",
     "ratedPowerW": 8000,
@@ -29,21 +33,34 @@ REQUEST: dict[str, Any] = {
     "chainId": 31337,
     "contract": CONTRACT,
     "createdAt": 1_700_000_000,
+    "personalData": {"firstName": "سارا", "familyName": "Rad", "nationalId": "0123456789"},
+    "salt": "0x" + SALT.hex(),
+    "personalDataHash": "0x" + HASH.hex(),
+}
+EDIT: dict[str, Any] = {
+    "schema": "prosumer-agent/profile-edit/1",
+    **{name: REQUEST[name] for name in ("household", "chainId", "contract", "createdAt")},
+    **{name: REQUEST[name] for name in ("personalData", "salt", "personalDataHash")},
 }
 
 
 def signed(**changed: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a request may hold
-    request = {**REQUEST, **changed}
-    message = encode_defunct(text=enrolment.canonical(request))
+    return sealed({**REQUEST, **changed})
+
+
+def sealed(request: dict[str, Any]) -> dict[str, Any]:
+    message = encode_defunct(text=signed_text(request))
     return {**request, "signature": "0x" + WALLET.sign_message(message).signature.hex()}
 
 
-def read(request: object) -> enrolment.Enrolment:
+def read(request: object) -> enrolment.Asked:
     return enrolment.read(json.dumps(request).encode(), 31337, CONTRACT, recover_text)
 
 
 def test_a_signed_request_becomes_the_contracts_words() -> None:
-    assert read(signed()).words() == (
+    function, (words,) = read(signed()).call()
+    assert function == "enrol"
+    assert words == (
         WALLET.address,
         8000,
         1_700_000_000,
@@ -52,14 +69,30 @@ def test_a_signed_request_becomes_the_contracts_words() -> None:
         keccak(text="tehran-03"),
         keccak(text="eastron_sdm120:1001"),
         keccak(text="eastron_sdm630:1002"),
-        bytes(32),
+        HASH,
     )
+
+
+def test_an_edit_becomes_the_contracts_words() -> None:
+    asked = read(sealed(EDIT))
+    assert asked.call() == ("setPersonalData", (WALLET.address, HASH))
+    assert (asked.request.kind, asked.connection) == (RequestKind.EDIT, None)
+    with pytest.raises(BadRequest, match="does not know: 'area'"):
+        read(sealed({**EDIT, "area": "tehran-03"}))
+
+
+def test_what_the_office_keeps_is_what_was_signed() -> None:
+    asked = read(signed()).request
+    again = enrolment.read(asked.document.encode("ascii"), 31337, CONTRACT, recover_text).request
+    assert again == asked
+    assert asked.personal == PersonalData("سارا", "Rad", "0123456789")
+    assert (asked.salt, asked.personal_data_hash) == (SALT, "0x" + HASH.hex())
+    assert asked.digest == read(signed()).request.digest
+    assert asked.digest != read(signed(createdAt=1_700_000_001)).request.digest
 
 
 def test_the_signed_text_is_canonical() -> None:
-    assert (
-        enrolment.canonical({"b": 1, "a": {"d": 2, "c": "é"}, "signature": "0x"}) == '{"a":{"c":"\\u00e9","d":2},"b":1}'
-    )
+    assert signed_text({"b": 1, "a": {"d": 2, "c": "é"}, "signature": "0x"}) == '{"a":{"c":"\\u00e9","d":2},"b":1}'
 
 
 def test_what_a_households_agent_signs_is_what_the_office_reads() -> None:
@@ -70,7 +103,9 @@ def test_what_a_households_agent_signs_is_what_the_office_reads() -> None:
             return "0x" + WALLET.sign_message(encode_defunct(text=text)).signature.hex()
 
     request = enrol.sign({**REQUEST, "area": "شمال-۳"}, Key())
-    assert read(request).area == "شمال-۳"
+    connection = read(request).connection
+    assert connection is not None
+    assert connection.area == "شمال-۳"
 
 
 @pytest.mark.parametrize("field", [name for name in REQUEST if name != "schema"])
@@ -85,6 +120,9 @@ def test_a_field_changed_after_signing_is_found(field: str) -> None:
         "chainId": 1,
         "contract": WALLET.address,
         "createdAt": 1,
+        "personalData": {**REQUEST["personalData"], "firstName": "Sara"},
+        "salt": "0x" + "11" * 32,
+        "personalDataHash": "0x" + "11" * 32,
     }
     with pytest.raises(BadRequest, match=r"was signed by|this node's chain|the market on this chain"):
         read({**request, field: other[field]})
@@ -93,10 +131,12 @@ def test_a_field_changed_after_signing_is_found(field: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"schema": "prosumer-agent/enrolment/2"}, "no enrolment request"),
+        ({"schema": "prosumer-agent/enrolment/1"}, "no request"),
+        ({"schema": ["prosumer-agent/enrolment/2"]}, "no request"),
         ({"household": WALLET.address.lower()}, "household is"),
         ({"area": ""}, "area is"),
         ({"area": 5}, "area is"),
+        ({"area": "\ud800"}, "half a character"),
         ({"area": "x" * 129}, "area is"),
         ({"ratedPowerW": 0}, "ratedPowerW is 0"),
         ({"ratedPowerW": True}, "ratedPowerW is True"),
@@ -111,12 +151,38 @@ def test_a_field_changed_after_signing_is_found(field: str) -> None:
         ({"createdAt": 0}, "createdAt is 0"),
         ({"chainId": 5}, "this node's chain is 31337"),
         ({"contract": None}, "contract is None"),
-        ({"more": 1}, "does not know: more"),
+        ({"more": 1}, "does not know: 'more'"),
+        ({"salt": None}, "salt is no 0x"),
+        ({"salt": "0x" + "1" * 62 + "  "}, "salt is no 0x"),
+        ({"salt": "0x" + "22" * 32}, "not the hash of salt and personalData"),
+        ({"personalDataHash": "0x" + "00" * 32}, "not the hash of salt and personalData"),
+        ({"personalDataHash": "0x" + "AB" * 32}, "personalDataHash is no 0x"),
+        ({"personalData": None}, "personalData has the texts"),
+        ({"personalData": {"firstName": "a", "familyName": "b"}}, "personalData has the texts"),
+        ({"personalData": {**REQUEST["personalData"], "nationalId": 123456789}}, "personalData has the texts"),
+        ({"personalData": {**REQUEST["personalData"], "nationalId": "0123456780"}}, "check digit"),
+        ({"personalData": {**REQUEST["personalData"], "nationalId": "012-345678-9"}}, "one spelling"),
+        ({"personalData": {**REQUEST["personalData"], "firstName": " Sara"}}, "one spelling"),
+        ({"personalData": {**REQUEST["personalData"], "firstName": "<b>"}}, "begins with no letter"),
     ],
 )
 def test_a_wrong_field_is_named(changed: dict[str, object], says: str) -> None:
     with pytest.raises(BadRequest, match=says):
         read(signed(**changed))
+
+
+@pytest.mark.parametrize("field", ["firstName", "familyName", "nationalId"])
+@pytest.mark.parametrize("value", ["canary-5", 5_550_123, ["canary"], "canary" * 30, "\ud800canary"])
+def test_no_message_repeats_personal_data(field: str, value: object) -> None:
+    with pytest.raises(BadRequest) as refused:
+        read(signed(personalData={**REQUEST["personalData"], field: value}))
+    assert not any(word in str(refused.value) for word in ("canary", "5550123", "سارا", "Rad", "0123456789"))
+
+
+def test_no_trace_shows_personal_data_or_the_salt() -> None:
+    asked = read(signed())
+    shown = f"{asked!r} {asked.request!r} {asked.request}"
+    assert not any(word in shown for word in ("سارا", "Rad", "0123456789", SALT.hex()))
 
 
 @pytest.mark.parametrize("signature", [None, "", "0x", "0x" + "00" * 65, "zz", 5])

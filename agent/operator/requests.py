@@ -1,0 +1,175 @@
+"""``prosumer-operator requests``: what households ask of the registration office."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from agent.cli import table
+from agent.cli.asking import confirmed
+from agent.domain.errors import BadRequest
+from agent.domain.office_requests import KeptRequest, RequestState, refusable
+from agent.operator import office
+from agent.operator.answer import Answer, Misuse, Told
+from agent.operator.options import Commands, Shared, account, opened, register, seconds, sender, whole
+from agent.privacy import close_process
+
+# Registration takes a day or two; a register that is older has carried energy which nobody watched.
+_MOST_AGE_S = 7 * 24 * 3600
+_MOST_REASON = 500
+
+
+def add(commands: Commands, shared: Shared) -> None:
+    """Add the command's line."""
+    command = commands.add_parser(
+        "requests",
+        parents=[],
+        help="take in, list, show, approve and refuse requests; erase personal data",
+    )
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    kept = [shared.database, shared.state, shared.output]
+
+    new = actions.add_parser("add", parents=[shared.chain, *kept], help="verify a request's file and keep it")
+    new.add_argument("file", type=Path, metavar="REQUEST.json", help="written by prosumer-agent enrol")
+    new.set_defaults(run=_add)
+
+    listing = actions.add_parser("list", parents=kept, help="all requests, without personal data")
+    listing.add_argument("--state", choices=[state.value for state in RequestState], help="only those")
+    listing.add_argument("--household", type=account, metavar="ADDRESS", help="only its own: its history")
+    listing.set_defaults(run=_list)
+
+    one = actions.add_parser("show", parents=kept, help="one request with its personal data")
+    one.add_argument("number", type=whole, metavar="NUMBER")
+    one.set_defaults(run=_show)
+
+    approving = actions.add_parser(
+        "approve",
+        parents=[shared.chain, shared.key, shared.database, shared.output],
+        help="show a request, ask, and carry it out on the chain",
+    )
+    approving.add_argument("number", type=whole, metavar="NUMBER")
+    approval_options(approving)
+    approving.set_defaults(run=_approve)
+
+    refusing = actions.add_parser("refuse", parents=kept, help="refuse a request")
+    refusing.add_argument("number", type=whole, metavar="NUMBER")
+    refusing.add_argument("--why", required=True, type=_reason, metavar="TEXT", help="for the household")
+    refusing.set_defaults(run=_refuse)
+
+    erasing = actions.add_parser("erase", parents=kept, help="delete a household's personal data from the database")
+    erasing.add_argument("household", type=account, metavar="ADDRESS", help="the household's account")
+    erasing.add_argument("--yes", action="store_true", help="erase without asking")
+    erasing.set_defaults(run=_erase)
+
+
+def approval_options(command: argparse.ArgumentParser) -> None:
+    """Add what an approval takes."""
+    command.add_argument(
+        "--fund", type=whole, metavar="WEI", help="top the household's account up to this balance, for its gas"
+    )
+    command.add_argument(
+        "--max-age",
+        type=seconds,
+        default=_MOST_AGE_S,
+        metavar="S",
+        help="how old its registers may be (default: %(default)s)",
+    )
+    command.add_argument("--yes", action="store_true", help="approve without showing personal data and asking")
+
+
+def approval(asked: argparse.Namespace) -> office.Approval:
+    """How a command with ``approval_options`` approves.
+
+    Raises:
+        Misuse: it cannot ask, since its standard output is a program's.
+    """
+    if asked.json and not asked.yes:
+        raise Misuse("--json needs --yes: a question would stand in the JSON")
+    close_process()
+
+    def agreed(shown: str) -> bool:
+        if not asked.yes:
+            print(shown)
+        return confirmed("Is this the person who stands here, and shall it be approved?", yes=asked.yes)
+
+    return office.Approval(
+        fund=asked.fund, most_age_s=asked.max_age, agreed=agreed, by=office.on_duty(), at=office.now()
+    )
+
+
+def _add(asked: argparse.Namespace) -> Answer:
+    close_process()
+    with opened(asked) as wiring, register(asked) as kept:
+        desk = office.Office(wiring.chain, wiring.deployments, kept, wiring.recover)
+        taken = desk.take_in(asked.file, office.now())
+    return Answer(_told(taken))
+
+
+def _list(asked: argparse.Namespace) -> Answer:
+    state = None if asked.state is None else RequestState(asked.state)
+    with register(asked) as kept:
+        found = kept.requests(state, asked.household)
+    rows = [
+        (one.number, one.kind.value, one.household, one.state.value, table.moment(one.received_at),
+         table.moment(one.decided_at), one.decided_by)
+        for one in found
+    ]  # fmt: skip
+    heads = ("number", "kind", "household", "state", "received", "decided", "by")
+    return Answer(
+        {"requests": [_told(one) for one in found]}, table.grid(heads, rows, right=(0,)) if rows else "no requests"
+    )
+
+
+def _show(asked: argparse.Namespace) -> Answer:
+    with register(asked) as kept:
+        one = kept.request(asked.number)
+        personal = kept.personal(one.number)
+        others = [] if personal is None else kept.others_of(personal.national_id, one.household)
+    told = _told(one)
+    if personal is not None:
+        told["personalData"] = {
+            "firstName": personal.first_name,
+            "familyName": personal.family_name,
+            "nationalId": personal.national_id,
+        }
+        told["sameNationalId"] = others
+    return Answer(told, office.review(one, personal, others))
+
+
+def _approve(asked: argparse.Namespace) -> Answer:
+    how = approval(asked)
+    with opened(asked) as wiring, register(asked) as kept:
+        desk = office.Office(wiring.chain, wiring.deployments, kept, wiring.recover)
+        return Answer(desk.approve(sender(wiring, asked), asked.number, how))
+
+
+def _refuse(asked: argparse.Namespace) -> Answer:
+    with register(asked) as kept:
+        refusable(kept.request(asked.number))
+        kept.refused(asked.number, office.on_duty(), office.now(), asked.why)
+        return Answer(_told(kept.request(asked.number)))
+
+
+def _erase(asked: argparse.Namespace) -> Answer:
+    if asked.json and not asked.yes:
+        raise Misuse("--json needs --yes: a question would stand in the JSON")
+    if not confirmed(
+        f"Shall the names and national ID of {asked.household} be deleted for good, with those of its older requests?",
+        yes=asked.yes,
+    ):
+        raise BadRequest("nothing was erased")
+    with register(asked) as kept:
+        count = kept.erase(asked.household, office.on_duty(), office.now())
+    return Answer({"household": asked.household, "erasedFromRequests": count})
+
+
+def _told(one: KeptRequest) -> Told:
+    plain = table.plain(one)
+    # A dataclass is an object in JSON; this says so to the reader and to the type checker.
+    return plain if isinstance(plain, dict) else {}
+
+
+def _reason(text: str) -> str:
+    if not text.strip() or len(text) > _MOST_REASON or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"a reason has 1 to {_MOST_REASON} printable characters")
+    return text.strip()
