@@ -299,6 +299,23 @@ def test_no_sum_is_off_by_a_wei_and_what_was_carried_explains_it(life: Life, one
         assert line.amount_wei >= 0
 
 
+@given(lives(), st.lists(st.integers(0, 30_000), max_size=4))
+def test_each_period_opens_where_the_one_before_it_closed(life: Life, cuts: list[int]) -> None:
+    edges = [BEGIN, *sorted(BEGIN + cut for cut in cuts), 1 << 32]
+    parts = [
+        invoice(HOUSE, life.events, Period(first, last), life.book())
+        for first, last in itertools.pairwise(edges)
+        if first < last
+    ]
+
+    assert parts[0].registers[0].opening.place == life.events[1].place
+    for before, after in itertools.pairwise(parts):
+        assert (before.registers[-1].epoch, before.registers[-1].closing) == (
+            after.registers[0].epoch,
+            after.registers[0].opening,
+        )
+
+
 @given(lives())
 def test_energy_is_the_difference_of_the_registers(life: Life) -> None:
     made = whole(life)
