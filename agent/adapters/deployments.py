@@ -7,6 +7,7 @@ from pathlib import Path
 from eth_utils.address import to_checksum_address
 
 from agent.adapters.market import Market
+from agent.adapters.market_logs import MarketLogs
 from agent.domain.deployment import Deployed, Roles
 from agent.domain.errors import BadRequest
 from agent.domain.market import ChainPin
@@ -18,6 +19,11 @@ def load_market() -> tuple[Market, bytes]:
     """The contract's codec, and the code that deploys it."""
     artifact = load_artifact()
     return Market(artifact.abi), artifact.bytecode
+
+
+def load_market_logs(contract: str) -> MarketLogs:
+    """The events of the contract at an address."""
+    return MarketLogs(load_artifact().abi, contract)
 
 
 class DeploymentFiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from eth_utils.address import to_checksum_address
@@ -9,9 +10,12 @@ from eth_utils.address import to_checksum_address
 from agent.adapters import node_answers
 from agent.adapters.full_node import Call, FullNode, RpcRefused
 from agent.adapters.market import Market
+from agent.adapters.market_logs import MarketLogs
+from agent.adapters.node_events import EventReader, pieces
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters, Settlement
+from agent.domain.market_events import MarketEvent, Wanted
 from agent.domain.outbox import Inclusion
 
 
@@ -22,12 +26,14 @@ class MarketChain:
         node: that node.
         market: the contract's codec.
         bytecode: what deploys the contract.
+        logs: the events of the contract at an address.
     """
 
-    def __init__(self, node: FullNode, market: Market, bytecode: bytes) -> None:
+    def __init__(self, node: FullNode, market: Market, bytecode: bytes, logs: Callable[[str], MarketLogs]) -> None:
         self._node = node
         self._market = market
         self._bytecode = bytecode
+        self._logs = logs
 
     # What the contract is told, in bytes.
 
@@ -109,6 +115,24 @@ class MarketChain:
     def settlement(self, contract: str) -> Settlement:
         """What the market's money is called on screens."""
         return self._market.read_settlement(self._asked(contract, "settlement"))
+
+    def events(self, contract: str, wanted: Wanted, first_block: int, last_block: int) -> Iterator[MarketEvent]:
+        """What happened in the market in a range of blocks of any length, in the chain's order; read as it is taken.
+
+        Raises:
+            NodeUnavailable: no usable answer, or the chain was rewritten meanwhile.
+        """
+        # The company's own node is believed, so a block's time need not be proven by its header.
+        reader = EventReader(self._logs(contract), headers=False)
+        before = None
+        for first, last in pieces(first_block, last_block):
+            part = reader.read(self._node, wanted, first, last)
+            if part is None:
+                raise NodeUnavailable(f"it no longer has block {last}; run the command again")
+            if before not in {None, part.before}:
+                raise NodeUnavailable(f"the chain was rewritten around block {first} meanwhile; run the command again")
+            before = part.last.block_hash
+            yield from part.events
 
     def service_cost_receiver(self, contract: str) -> str:
         """The account that receives the service cost of each trade, checksummed."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import structlog
 
 from agent.adapters import calendars
 from agent.adapters.invoice_files import read, write
 from agent.adapters.invoice_pages import Heading, page
-from agent.adapters.invoice_words import LANGUAGES, Tongue
+from agent.adapters.invoice_words import Tongue
 from agent.adapters.own_ledger import OwnLedger
 from agent.configuration import Configuration
 from agent.domain.errors import BadRequest
 from agent.domain.invoices import Invoice, Period
 from agent.domain.market import Settlement
 
-__all__ = ["LANGUAGES", "file_stem", "open_ledger", "period", "printed", "read", "settlement", "tongue", "write"]
+__all__ = ["Printer", "open_ledger", "period", "printed", "read", "running_month", "settlement", "tongue", "write"]
 
 
 def period(month: str | None, first: str | None, last: str | None, zone: str) -> Period | None:
@@ -93,6 +94,42 @@ def printed(
         names: of accounts.
     """
     return page(invoice, speaking, Heading(own=own, issuer=issuer, names=names or {})).encode()
+
+
+class Printer:
+    """Makes an operator's pages, and names and writes files.
+
+    Args:
+        language: ``en`` or ``fa``.
+        zone: the time zone's name.
+        unit: of money.
+        issuer: who issues the invoices; empty for nobody.
+        names: of accounts.
+    """
+
+    def __init__(
+        self, language: str, zone: str, unit: Settlement, *, issuer: str, names: Mapping[str, str] | None = None
+    ) -> None:
+        self._speaking = tongue(language, zone, unit)
+        self._zone = zone
+        self._issuer = issuer
+        self._names = names or {}
+
+    def stem(self, invoice: Invoice) -> str:
+        """The name of an invoice's files, without its ending: first day, last day, account."""
+        return file_stem(invoice, self._zone)
+
+    def page(self, invoice: Invoice) -> bytes:
+        """The page to print."""
+        return printed(invoice, self._speaking, issuer=self._issuer, names=self._names)
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a private file, or replace it.
+
+        Raises:
+            BadRequest: it cannot be written.
+        """
+        write(path, content)
 
 
 def open_ledger(configuration: Configuration) -> OwnLedger:

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from agent import passphrase
-from agent.adapters.deployments import DeploymentFiles, load_market
+from agent.adapters.deployments import DeploymentFiles, load_market, load_market_logs
 from agent.adapters.full_node import FullNode, HttpRpc
 from agent.adapters.keystore import ChainSigner, Keystore, recover_text
 from agent.adapters.market_chain import MarketChain
@@ -35,7 +35,7 @@ def open_chain(url: str, *, allow_plain: bool, ca_file: str | None) -> MarketCha
     # No pin: the operator makes it, and holds the node to the deployment file instead.
     node = FullNode(name=rpc.name, area="", rpc=rpc, pin=None, monotonic=time.monotonic)
     market, bytecode = load_market()
-    return MarketChain(node, market, bytecode)
+    return MarketChain(node, market, bytecode, load_market_logs)
 
 
 def open_deployments(directory: Path) -> DeploymentFiles:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from agent.domain.deployment import Deployed
 from agent.domain.fees import Fee, FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters, Settlement
+from agent.domain.market_events import MarketEvent, Wanted
 from agent.domain.office_requests import KeptRequest, NewRequest, RequestState
 from agent.domain.outbox import Inclusion
 from agent.domain.personal_data import PersonalData
@@ -73,6 +75,9 @@ class Chain(Protocol):
 
     def settlement(self, contract: str) -> Settlement:
         """What the market's money is called on screens."""
+
+    def events(self, contract: str, wanted: Wanted, first_block: int, last_block: int) -> Iterator[MarketEvent]:
+        """What happened in the market in a range of blocks, in the chain's order."""
 
     def service_cost_receiver(self, contract: str) -> str:
         """The account that receives the service cost of each trade, checksummed."""
