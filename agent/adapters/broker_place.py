@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.domain.errors import BrokerUnavailable, ConfigurationInvalid
@@ -64,6 +64,32 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """What a person calls the parts of a place, so that a message names what to put right.
+
+    Attributes:
+        host: where the host's name stands.
+        port: where the port stands.
+        tls: what turns TLS on.
+        plain: what allows a plain connection off this machine.
+        certificate: where the client's certificate stands.
+        login: where an account's name and its password's file stand.
+        client: who connects.
+    """
+
+    host: str = "telemetry.host"
+    port: str = "telemetry.port"
+    tls: str = "set telemetry.ca_file (TLS)"
+    plain: str = "telemetry.allow_plain = true"
+    certificate: str = "telemetry.certificate_file"
+    login: str = "telemetry.username and telemetry.password_file"
+    client: str = "this household"
+
+
+_HOUSEHOLDS = Names()
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """One broker.
 
@@ -74,6 +100,7 @@ class Place:
         allow_plain: whether a plain connection may leave this machine.
         username: account at the broker, if it has accounts.
         password_file: file with its password alone; read at each attempt, kept nowhere.
+        names: what a person calls these parts.
 
     Raises:
         ConfigurationInvalid: the parts do not go together, or are not safe off loopback.
@@ -85,24 +112,25 @@ class Place:
     allow_plain: bool = False
     username: str | None = None
     password_file: Path | None = None
+    names: Names = field(default=_HOUSEHOLDS, repr=False)
 
     def __post_init__(self) -> None:
-        problems = []
+        problems, names = [], self.names
         if not self.host or len(self.host) > 253 or not self.host.isascii() or not self.host.isprintable():  # noqa: PLR2004 # DNS
-            problems.append(f"telemetry.host is {self.host!r}; expected a name or an address in ASCII")
+            problems.append(f"{names.host} is {self.host!r}; expected a name or an address in ASCII")
         if not 1 <= self.port <= _MOST_PORT:
-            problems.append(f"telemetry.port is {self.port}; expected 1 to {_MOST_PORT}")
+            problems.append(f"{names.port} is {self.port}; expected 1 to {_MOST_PORT}")
         if self.password_file is not None and self.username is None:
-            problems.append("telemetry.password_file is set without telemetry.username; set both or neither")
+            problems.append(f"a password file is set without a user name: set {names.login}, or neither")
         if not self.loopback and self.tls is None and not self.allow_plain:
             problems.append(
-                f"telemetry.host {self.host} is not this machine, and a plain connection is readable on the way: "
-                "set telemetry.ca_file (TLS), or telemetry.allow_plain = true"
+                f"{names.host} {self.host} is not this machine, and a plain connection is readable on the way: "
+                f"{names.tls}, or {names.plain}"
             )
         if not self.loopback and self.tls and not self.tls.certificate_file and self.password_file is None:
             problems.append(
-                f"telemetry.host {self.host} could not tell this household from another: "
-                "set telemetry.certificate_file, or telemetry.username and telemetry.password_file"
+                f"{names.host} {self.host} could not tell {names.client} from another: "
+                f"set {names.certificate}, or {names.login}"
             )
         if problems:
             raise ConfigurationInvalid(problems)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from importlib.metadata import version
 
-from agent.operator import approve, deploy, fund, invoices, parameters, replace_meter, requests, suspend
+from agent.operator import approve, collect, deploy, fund, invoices, parameters, replace_meter, requests, suspend
 from agent.operator.options import Commands, Shared, shared
 
 # One line a command, in the order of --help. A command's module has ``add(commands, shared)``, which adds its parser
@@ -20,6 +20,7 @@ _TABLE: tuple[Callable[[Commands, Shared], None], ...] = (
     replace_meter.add,
     parameters.add,
     invoices.add,
+    collect.add,
 )
 _EPILOG = """\
 exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (node URL)

@@ -21,7 +21,7 @@ from agent.domain.readings import Reading
 from agent.domain.samples import MeterRole, Sample
 from agent.domain.signing import SigningDomain
 from agent.domain.telemetry import JournalEvent, Origin, SealedReading, Topics, status_message
-from agent.stages.publish import Pace, Publish
+from agent.stages.publish import Pace, Publish, ReadingSource
 
 AREA = "north"
 PERIOD_S = 900
@@ -123,7 +123,15 @@ class Said:
 class HouseOnTheLine:
     """A publish stage and its connection; leaving the context ends both."""
 
-    def __init__(self, place: Place, *, listen: str | None = None, client_id: str = "house", **pace: object) -> None:
+    def __init__(
+        self,
+        place: Place,
+        *,
+        listen: str | None = None,
+        client_id: str = "house",
+        readings: ReadingSource | None = None,
+        **pace: object,
+    ) -> None:
         self.journal = MemoryJournal()
         self.said = Said()
         self.runs = 0
@@ -137,7 +145,7 @@ class HouseOnTheLine:
         )
         self.stage = Publish(
             broker=self.telemetry,
-            readings=self.journal,
+            readings=readings or self.journal,
             history=self.journal,
             live=self.journal,
             clock=SystemClock(),
