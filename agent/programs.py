@@ -43,9 +43,9 @@ def _ended(name: str, carry_out: Callable[[], int]) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = _FAILED
-        print(f"{name}: interrupted", file=sys.stderr)
-    # What follows is the interpreter's own end, which waits for threads. A Ctrl-C hurries that and changes nothing; where
-    # whoever started us has it ignored, it stays so.
+        sys.stderr.write(f"{name}: interrupted\n")
+    # What follows is the interpreter's own end, which waits for threads; a Ctrl-C hurries it and changes nothing. One
+    # that is ignored, as in a script's background, stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     return code

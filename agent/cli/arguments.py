@@ -79,7 +79,9 @@ def parser() -> argparse.ArgumentParser:
     )
     probe = command("probe", "Search a line for meters and show what they say.", module="probe", parent=listing)
     probe.add_argument("line", nargs="?", type=_line, metavar="LINE", help="tcp://HOST:PORT or rtu:///dev/...")
-    probe.add_argument("--models", type=Path, default=Path("/etc/prosumer-agent/models"), help="folder of own profiles")
+    probe.add_argument(
+        "--models", type=Path, metavar="DIR", help="folder of own profiles (default: the configuration's)"
+    )
     probe.add_argument("--thorough", action="store_true", help="also settings that no maker delivers; takes hours")
     _keys(
         command("keys", "Make, bring, show and re-encrypt the household's key.", module="keys", parent=shared), listing

@@ -14,7 +14,7 @@ from agent.cli import table
 from agent.cli.asking import confirmed
 from agent.cli.inspections import settings
 from agent.cli.ports import MeterView, TextSigner
-from agent.configuration import Configuration, load
+from agent.configuration import Configuration, load, told_where
 from agent.domain.errors import BadRequest
 from agent.domain.samples import MeterRole
 from agent.privacy import close_process
@@ -36,7 +36,8 @@ def command(asked: argparse.Namespace) -> int:
     if configuration.clock.require_synchronised and not kernel_synchronised():
         raise BadRequest("no time service keeps this machine's clock, so the time of the registers cannot be stated")
     typed = {MeterRole.PRODUCTION: asked.production_serial, MeterRole.CONSUMPTION: asked.consumption_serial}
-    views = meter_views(configuration)
+    with told_where(asked.config, os.environ):
+        views = meter_views(configuration)
     try:
         meters = {role: stated(role, view, typed[role]) for role, view in views.items()}
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from agent.configuration import LogSettings, load
+from agent.configuration import LogSettings, load, told_where
 from agent.domain.errors import ConfigurationInvalid, MeterMisconfigured
 from agent.privacy import close_process
 
@@ -38,7 +38,7 @@ def command(asked: argparse.Namespace) -> int:
         return None
 
     try:
-        with errors_of_ours():
+        with told_where(asked.config, os.environ), errors_of_ours():
             daemon = build(
                 configuration, logger=logger(configuration.log), environ=os.environ, may_reload=wrong_with_new
             )

@@ -54,8 +54,8 @@ def test_a_ctrl_c_while_modules_are_loaded_is_one_line(program: str, module: str
 
 
 def test_a_ctrl_c_when_the_command_is_over_changes_nothing() -> None:
-    script = PRESSED.format(module="never", argv=["prosumer-agent", "keys", "show", "--keystore", "/nonexistent", "--config", "/x"],
-                            program="household")  # fmt: skip
+    argv = ["prosumer-agent", "keys", "show", "--keystore", "/nonexistent", "--config", "/nonexistent"]
+    script = PRESSED.format(module="never", argv=argv, program="household")
     pressed = "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
 
     done = run(pressed + script)
