@@ -16,7 +16,8 @@ _EPILOG = """\
 exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (every problem named)
 
 No command takes a secret as an argument or from the environment. The keystore's passphrase comes from the systemd
-credential keystore-passphrase, from the file in keystore.passphrase_file, or from a prompt.
+credential keystore-passphrase, from the file in keystore.passphrase_file, or from a prompt. A new one has 12
+characters or more.
 """
 
 
@@ -118,6 +119,8 @@ def _keys(keys: argparse.ArgumentParser, listing: argparse.ArgumentParser) -> No
     source.add_argument("--typed", action="store_true", help="type the private key at a prompt")
     bring.add_argument("--source-passphrase-file", type=Path, metavar="FILE", help="the other keystore's passphrase")
     change = actions.add_parser("change-passphrase", help="encrypt the key anew", parents=[place])
-    change.add_argument("--new-passphrase-file", type=Path, metavar="FILE", help="the new passphrase")
+    change.add_argument(
+        "--new-passphrase-file", type=Path, metavar="FILE", help="holds the new passphrase, in one line"
+    )
     resume = actions.add_parser("resume", help="submit again after a foreign use of the key", parents=[listing])
     resume.add_argument("--yes", action="store_true", help="do not ask")

@@ -161,13 +161,40 @@ def test_a_bad_passphrase_file_is_refused(tmp_path: Path, content: bytes, mode: 
 
 
 def test_a_new_passphrase_is_typed_twice() -> None:
-    answers = iter(["one", "one", "one", "two", ""])
+    answers = iter(["one of twelve", "one of twelve", "one of twelve", "two of twelve"])
 
-    assert passphrase.chosen(lambda _: next(answers)) == b"one"
+    assert passphrase.chosen(lambda _: next(answers)) == b"one of twelve"
     with pytest.raises(KeystoreInvalid, match="differ"):
         passphrase.chosen(lambda _: next(answers))
-    with pytest.raises(KeystoreInvalid, match="empty"):
-        passphrase.chosen(lambda _: next(answers))
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("", 0), ("hello", 5), ("eleven char", 11), ("رمزعبور", 7), ("twelve chars", None), ("رمز عبور خانه", None)],
+)
+def test_a_new_passphrase_is_not_short(tmp_path: Path, text: str, count: int | None) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return text
+
+    file = private(tmp_path / "file", text.encode() + b"\n")
+    if count is None:
+        assert passphrase.chosen(ask) == passphrase.new_from_file(file) == text.encode()
+        return
+    told = "is empty" if count == 0 else f"12 characters or more, and the one in {file} has {count}; take several words"
+    with pytest.raises(KeystoreInvalid, match=f"12 characters or more, and what was typed has {count}; take"):
+        passphrase.chosen(ask)
+    with pytest.raises(KeystoreInvalid, match=told):
+        passphrase.new_from_file(file)
+    assert len(asked) == 1
+    assert text == "" or text not in told
+
+
+def test_an_old_short_passphrase_still_opens_its_keystore(tmp_path: Path) -> None:
+    assert passphrase.find(private(tmp_path / "file", b"hello\n"), {}) == b"hello"
+    assert passphrase.find(None, {}, lambda _: "hello") == b"hello"
 
 
 # The log.
