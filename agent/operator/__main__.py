@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from agent.domain.deployment import Roles
-from agent.domain.errors import AgentError, ConfigurationInvalid, NodeUnavailable
+from agent.domain.errors import AgentError, ConfigurationInvalid, NodeUnavailable, Rejected
 from agent.domain.market import Parameters
-from agent.operator import commands, households
+from agent.operator import commands, households, refusals
 from agent.operator.arguments import parser
 from agent.operator.commands import Told
 from agent.operator.enrolment import MeterStatement
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(
             f"prosumer-operator: full node {urlsplit(asked.node).netloc.rpartition('@')[2]}: {error}", file=sys.stderr
         )
+        return FAILED
+    except Rejected as error:
+        print(f"prosumer-operator: {refusals.told(error)}", file=sys.stderr)
         return FAILED
     except AgentError as error:
         print(f"prosumer-operator: {error}", file=sys.stderr)
@@ -83,6 +86,7 @@ def _run(asked: argparse.Namespace, change: commands.Change | None) -> Told:
                 deployments,
                 asked.request,
                 recover=wiring.recover,
+                rated_power_w=asked.rated_power,
                 fund=asked.fund,
                 most_age_s=asked.max_age,
             )

@@ -44,6 +44,13 @@ def _seconds(text: str) -> int:
     return number
 
 
+def _watts(text: str) -> int:
+    number = _whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 W")
+    return number
+
+
 def _model(text: str) -> str:
     if not text or ":" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is no model's name, such as eastron_sdm120")
@@ -103,6 +110,13 @@ def _deploy(command: argparse.ArgumentParser) -> None:
 
 def _approve(command: argparse.ArgumentParser) -> None:
     command.add_argument("request", type=Path, metavar="REQUEST.json", help="written by prosumer-agent enrol")
+    command.add_argument(
+        "--rated-power",
+        type=_watts,
+        metavar="W",
+        help="the connection's rating by its contract; refuse a request that states another (default: believe the"
+        " request, so compare it yourself: the rating bounds what the household's readings may say)",
+    )
     command.add_argument(
         "--fund", type=_whole, metavar="WEI", help="top the household's account up to this balance, for its gas"
     )

@@ -139,6 +139,7 @@ def approve(
     request: Path,
     *,
     recover: Callable[[str, str], str],
+    rated_power_w: int | None,
     fund: int | None,
     most_age_s: int,
 ) -> Told:
@@ -150,12 +151,13 @@ def approve(
         deployments: the files.
         request: the request's file.
         recover: who signed a text.
+        rated_power_w: the connection's rating by its contract, W; None to believe the request.
         most_age_s: how old the request's registers may be, seconds: what a register may have gained at its first
             reading grows with its age.
         fund: wei that the household's account shall hold at least; None for whatever it has.
 
     Raises:
-        BadRequest: the request is wrong, or the household is enrolled already.
+        BadRequest: the request is wrong or states another rating, or the household is enrolled already.
         Rejected: the contract refuses, for example since a meter is in use or the key is not the office's.
     """
     deployed = deployed_here(chain, deployments)
@@ -166,6 +168,12 @@ def approve(
     except OSError as error:
         raise BadRequest(f"{request}: {error.strerror}; name the file that prosumer-agent enrol wrote") from error
     asked = enrolment.read(content, deployed.pin.chain_id, contract, recover)
+    if rated_power_w is not None and rated_power_w != asked.rated_power_w:
+        raise BadRequest(
+            f"the request states a rating of {asked.rated_power_w} W, and --rated-power is {rated_power_w} W; compare"
+            " with the connection's contract: if the request is wrong, the household puts household.rated_power_w right"
+            " and runs 'prosumer-agent enrol' anew"
+        )
     data = chain.calldata("enrol", asked.words())
     told: Told = {"household": asked.household, "area": asked.area, "contract": contract}
     enrolled = chain.household(contract, asked.household).enrolled

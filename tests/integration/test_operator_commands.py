@@ -185,6 +185,7 @@ def test_parameters_are_shown_without_a_key_and_set_with_one(office: Office) -> 
     assert office.run("parameters", "--reporting-period", "60")[1]["transactions"] == []
     code, _, says = office.run("parameters", "--reporting-period", "86401")
     assert code == 1
+    assert "1 to 86400 s are right" in says
     assert "PeriodOutOfBounds(minimumS=1, maximumS=86400, gotS=86401)" in says
 
 
@@ -193,6 +194,7 @@ def test_a_key_without_the_role_is_refused_by_name(office: Office) -> None:
     deployed = office.run("deploy", "--registration-office", other)[1]
     code, _, says = office.run("approve", str(office.request(deployed)))
     assert code == 1
+    assert f"account {office.address} is not a registration office of this market; sign with" in says
     assert "AccessControlUnauthorizedAccount" in says
 
 
@@ -209,7 +211,20 @@ def test_a_household_is_enrolled_once_and_its_meter_too(office: Office) -> None:
     neighbour = Wallet.from_key("0x" + "09" * 32)
     code, _, says = office.run("approve", str(office.request(deployed, neighbour)))
     assert code == 1
+    assert f"is household {HOUSEHOLD.address}'s already" in says
     assert "MeterInUse" in says
+
+
+def test_a_rating_that_is_not_the_contracts_enrols_nobody(office: Office) -> None:
+    deployed = office.run("deploy")[1]
+    path = str(office.request(deployed))
+    code, _, says = office.run("approve", path, "--rated-power", "7000")
+    assert code == 1
+    assert "states a rating of 8000 W, and --rated-power is 7000 W" in says
+    assert office.run("approve", path, "--rated-power", "8000")[1]["ratedPowerW"] == 8000
+    assert "--rated-power is 1 W" in office.run("approve", path, "--rated-power", "1", "--fund", "5")[2]
+    with pytest.raises(SystemExit, match="2"):
+        office.run("approve", path, "--rated-power", "0")
 
 
 def test_a_forged_request_enrols_nobody(office: Office) -> None:
