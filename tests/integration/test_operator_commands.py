@@ -280,6 +280,9 @@ def test_a_node_that_is_not_there_is_named(office: Office) -> None:
     code, _, says = office.run("parameters", url="http://127.0.0.1:9", key=False)
     assert code == 1
     assert "full node 127.0.0.1:9: cannot be reached" in says
+    code, _, says = office.run("parameters", url="http://me:" + "c4nary@127.0.0.1:9/c4nary", key=False)
+    assert code == 1
+    assert says == "prosumer-operator: full node 127.0.0.1:9: cannot be reached (ConnectionError)\n"
 
 
 def test_a_wrong_passphrase_is_one_line(office: Office) -> None:

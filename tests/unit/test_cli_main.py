@@ -220,6 +220,20 @@ def test_the_log_is_one_json_object_a_line_without_the_frames_variables(capsys: 
     assert "c4nary" not in lines[0]
 
 
+def test_the_log_shows_no_more_of_a_nodes_address_than_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    cause = OSError("Pool(host='node.example'): Max retries exceeded with url: /v3/c4nary?key=c4nary (refused)")
+    cause.__cause__ = ValueError("https://me:c4 'nary@node.example:8545/v3/c4nary is away")
+    error = RuntimeError("nobody foresaw this")
+    error.__cause__ = cause
+
+    run.logger(LogSettings()).error("loop.failed", exception=error)
+
+    told = json.loads(capsys.readouterr().err)["traceback"]
+    assert "nary" not in told
+    assert "with url: /… (refused)" in told
+    assert "https://…@node.example:8545/… is away" in told
+
+
 def test_the_console_log_is_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     run.logger(LogSettings(format="console")).info("agent.started", status="fine")
 
