@@ -11,6 +11,11 @@ from eth_utils.address import is_address, to_checksum_address
 # Registration takes a day or two; a register that is older has carried energy which nobody watched.
 _MOST_AGE_S = 7 * 24 * 3600
 _DEFAULT_STATE = Path("~/.local/state/prosumer-operator")
+_PRICES = {
+    "service-cost": "what carrying a kWh costs the buyer",
+    "feed-in": "the feed-in tariff for a kWh, the lowest price of a trade",
+    "retail": "the retail tariff for a kWh, the highest price of a trade",
+}
 _EPILOG = """\
 exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (node URL)
 
@@ -64,20 +69,38 @@ def parser() -> argparse.ArgumentParser:
     chain.add_argument("--node", required=True, metavar="URL", help="JSON-RPC of the company's own full node")
     chain.add_argument("--allow-plain", action="store_true", help="take http:// off loopback too (it can be read)")
     chain.add_argument("--ca-file", metavar="PEM", help="the node's own certificate authority")
-    chain.add_argument("--keystore", type=Path, metavar="FILE", help="the operator's V3 keystore")
-    chain.add_argument("--passphrase-file", type=Path, metavar="FILE", help="one line, mode 0600")
-    chain.add_argument("--deployments", type=Path, metavar="DIR", help="deployment files by chain id")
-    chain.add_argument("--state-dir", type=Path, default=_DEFAULT_STATE, metavar="DIR", help="default: %(default)s")
+    chain.add_argument("--keystore", type=Path, metavar="FILE", help="the operator's V3 keystore; what signs needs it")
+    chain.add_argument("--passphrase-file", type=Path, metavar="FILE", help="the keystore's: one line, mode 0600")
+    chain.add_argument(
+        "--deployments", type=Path, metavar="DIR", help="deployment files by chain id (default: deployments)"
+    )
+    chain.add_argument(
+        "--state-dir",
+        type=Path,
+        default=_DEFAULT_STATE,
+        metavar="DIR",
+        help="keeps what was sent until it is mined (default: %(default)s)",
+    )
     chain.add_argument(
         "--max-fee",
         type=_whole,
         default=500_000_000_000,
         metavar="WEI",
-        help="for a unit of gas (default: %(default)s)",
+        help="the most for a unit of gas (default: %(default)s)",
     )
-    chain.add_argument("--depth", type=_whole, default=0, metavar="BLOCKS", help="wanted on top (default: %(default)s)")
     chain.add_argument(
-        "--timeout", type=_seconds, default=180, metavar="S", help="for each transaction (default: %(default)s)"
+        "--depth",
+        type=_whole,
+        default=0,
+        metavar="BLOCKS",
+        help="to wait for on top of a transaction (default: %(default)s)",
+    )
+    chain.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=180,
+        metavar="S",
+        help="seconds to wait for each transaction (default: %(default)s)",
     )
     common.add_argument("--json", action="store_true", help="print JSON in place of text")
 
@@ -89,22 +112,36 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"%(prog)s {version('prosumer-agent')}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _deploy(commands.add_parser("deploy", parents=[common], help="deploy a market and write its deployment file"))
-    _approve(commands.add_parser("approve", parents=[common], help="verify an enrolment request and enrol it"))
-    _suspend(commands.add_parser("suspend", parents=[common], help="refuse a household's readings, or take them again"))
-    _replace_meter(commands.add_parser("replace-meter", parents=[common], help="enter a new meter, or a reset one"))
-    _parameters(commands.add_parser("parameters", parents=[common], help="show or set the market's parameters"))
+
+    def command(name: str, about: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=about, description=about, parents=[common])
+
+    _deploy(command("deploy", "Deploy a market and write its deployment file."))
+    _approve(command("approve", "Verify an enrolment request and enrol the household."))
+    _suspend(command("suspend", "Refuse a household's readings, or take them again."))
+    _replace_meter(command("replace-meter", "Enter a household's new meter, or one whose register began anew."))
+    _parameters(command("parameters", "Show the market's parameters, or set those that are named."))
     return whole
 
 
 def _deploy(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--token-name", default="Energy", help="default: %(default)s")
-    command.add_argument("--token-symbol", default="ENERGY", help="default: %(default)s")
+    command.add_argument(
+        "--token-name", default="Energy", metavar="NAME", help="of the energy token (default: %(default)s)"
+    )
+    command.add_argument("--token-symbol", default="ENERGY", metavar="SYMBOL", help="its symbol (default: %(default)s)")
     for role in ("admin", "registration-office", "distribution-agent"):
-        command.add_argument(f"--{role}", type=_account, metavar="ADDRESS", help="default: the key's own")
-    command.add_argument("--reporting-period", type=_seconds, default=900, metavar="S", help="default: %(default)s")
-    for price in ("service-cost", "feed-in", "retail"):
-        command.add_argument(f"--{price}", type=_whole, default=0, metavar="WEI", help="for each kWh (default: 0)")
+        command.add_argument(
+            f"--{role}", type=_account, metavar="ADDRESS", help="account of this role (default: the key's own)"
+        )
+    command.add_argument(
+        "--reporting-period",
+        type=_seconds,
+        default=900,
+        metavar="S",
+        help="an interval's length, seconds (default: %(default)s)",
+    )
+    for price, about in _PRICES.items():
+        command.add_argument(f"--{price}", type=_whole, default=0, metavar="WEI", help=f"{about} (default: 0)")
     command.add_argument("--again", action="store_true", help="deploy although this chain has a market already")
 
 
@@ -125,7 +162,7 @@ def _approve(command: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=_MOST_AGE_S,
         metavar="S",
-        help="how old its registers may be (default: %(default)s)",
+        help="how old its registers may be, seconds (default: %(default)s)",
     )
 
 
@@ -138,18 +175,20 @@ def _replace_meter(command: argparse.ArgumentParser) -> None:
     command.add_argument("household", type=_account, metavar="ADDRESS", help="the household's account")
     command.add_argument("--meter", required=True, choices=("production", "consumption"), help="which of the two")
     command.add_argument("--profile", required=True, type=_model, metavar="MODEL", help="the new meter's model")
-    command.add_argument("--serial", required=True, help="the new meter's serial number")
-    command.add_argument("--opening", required=True, type=_whole, metavar="WH", help="its register when it was put in")
+    command.add_argument("--serial", required=True, metavar="NUMBER", help="the new meter's serial number")
     command.add_argument(
-        "--closing", type=_whole, metavar="WH", help="the old meter's last register (default: the last one booked)"
+        "--opening", required=True, type=_whole, metavar="WH", help="its register when it was put in, Wh"
+    )
+    command.add_argument(
+        "--closing", type=_whole, metavar="WH", help="the old meter's last register, Wh (default: the last one booked)"
     )
     command.add_argument("--reset", action="store_true", help="it is the same meter, whose register began anew")
 
 
 def _parameters(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--reporting-period", type=_seconds, metavar="S", help="length of an interval")
-    for price in ("service-cost", "feed-in", "retail"):
-        command.add_argument(f"--{price}", type=_whole, metavar="WEI", help="for each kWh")
+    command.add_argument("--reporting-period", type=_seconds, metavar="S", help="an interval's length, seconds")
+    for price, about in _PRICES.items():
+        command.add_argument(f"--{price}", type=_whole, metavar="WEI", help=about)
     paused = command.add_mutually_exclusive_group()
     paused.add_argument("--pause", dest="paused", action="store_true", default=None, help="stop reports and transfers")
     paused.add_argument("--resume", dest="paused", action="store_false", default=None, help="let them go on")

@@ -4,7 +4,7 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,6 +40,21 @@ def test_both_commands_tell_their_version(
 
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"{name} {version('prosumer-agent')}\n"
+
+
+@pytest.mark.parametrize("line", [parser, operator_parser])
+def test_every_command_and_option_says_what_it_is(line: Callable[[], argparse.ArgumentParser]) -> None:
+    def silent(one: argparse.ArgumentParser) -> Iterator[str]:
+        if not one.description:
+            yield one.prog
+        for action in one._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for inner in action.choices.values():
+                    yield from silent(inner)
+            elif not action.help or action.help.startswith("default"):
+                yield f"{one.prog} {action.option_strings or action.dest}"
+
+    assert list(silent(line())) == []
 
 
 @pytest.mark.parametrize(
