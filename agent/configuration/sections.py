@@ -124,10 +124,12 @@ class NodeSettings(Section):
 class ChainSettings(Section):
     """The chain and the contract, as agreed at enrolment."""
 
-    id: Whole = Field(gt=0, lt=2**63, description="EIP-155 chain id")
-    genesis: Hash = Field(description="hash of block 0")
-    contract: Address = Field(description="the market's address")
-    code_hash: Hash = Field(description="keccak-256 of the market's runtime code")
+    id: Whole = Field(gt=0, lt=2**63, description="EIP-155 chain id, as the distribution company states it")
+    genesis: Hash = Field(description="hash of block 0, as the distribution company states it")
+    contract: Address = Field(description="the market's address, as the distribution company states it")
+    code_hash: Hash = Field(
+        description="keccak-256 of the market's runtime code, as the distribution company states it"
+    )
     depth: Whole = Field(default=12, ge=0, le=100_000, description="blocks on top before a transaction may be final")
     unproven: bool = Field(
         default=False, description="true allows a development chain and a single node; every screen then says unproven"
