@@ -65,6 +65,12 @@ def test_a_ctrl_c_when_the_command_is_over_changes_nothing() -> None:
     assert "there is no keystore at /nonexistent" in done.stderr
 
 
+def test_nothing_is_loaded_before_a_ctrl_c_can_be_answered() -> None:
+    told = run("import sys\nbefore = set(sys.modules)\nimport agent.programs\nprint(sorted(set(sys.modules) - before))")
+
+    assert told.stdout == "['agent', 'agent.programs']\n"
+
+
 def test_the_installed_programs_are_these() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
