@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from agent.cli.main import main
+from agent.programs import household
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(household())

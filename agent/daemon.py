@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Protocol
 
+from agent.addresses import without_secrets
 from agent.schedule import Loop, Schedule
 from agent.stages.ports import Events
 
@@ -176,7 +177,7 @@ class Daemon:
             self._events.error(
                 "loop.failed",
                 loop=loop,
-                problem=f"{type(error).__name__}: {error}",
+                problem=without_secrets(f"{type(error).__name__}: {error}"),
                 exception=error,
                 advice="the agent is started again by itself; if it goes on, report it with the log",
             )

@@ -20,6 +20,9 @@ CREDENTIAL = "keystore-passphrase"
 # A passphrase file is a line of text; anything longer is the wrong file.
 _MOST_BYTES = 4096
 _FOREIGN = stat.S_IRWXG | stat.S_IRWXO
+# Whoever copies a keystore tries passphrases at home, thousands a second on one graphics card in spite of a million
+# rounds of PBKDF2. What a person thinks of in fewer characters does not withstand that.
+_LEAST_CHARACTERS = 12
 
 
 def on_terminal() -> bool:
@@ -75,17 +78,26 @@ def from_file(path: Path) -> bytes:
     return _line(path)
 
 
+def new_from_file(path: Path) -> bytes:
+    """A new passphrase that a file of one line holds.
+
+    Raises:
+        KeystoreInvalid: as ``from_file``, or it is too short for a new one.
+    """
+    return _long_enough(from_file(path), f"the one in {path}")
+
+
 def chosen(ask: Callable[[str], str] | None = None) -> bytes:
     """A new passphrase, typed twice.
 
     Raises:
-        KeystoreInvalid: there is no terminal, the two differ, or it is empty.
+        KeystoreInvalid: there is no terminal, the two differ, or it is too short.
     """
     if ask is None:
         if not on_terminal():
             raise KeystoreInvalid("a new passphrase is typed on a terminal, or read with --passphrase-file")
         ask = getpass.getpass
-    first = _nonempty(ask("New passphrase: ").encode(), "the new passphrase")
+    first = _long_enough(ask(f"New passphrase ({_LEAST_CHARACTERS} characters or more): ").encode(), "what was typed")
     if ask("The same again: ").encode() != first:
         raise KeystoreInvalid("the two passphrases differ; nothing was written")
     return first
@@ -100,6 +112,17 @@ def _line(path: Path) -> bytes:
     if len(content) > _MOST_BYTES:
         raise KeystoreInvalid(f"passphrase file {path} is longer than {_MOST_BYTES} bytes; it should hold one line")
     return _nonempty(content.removesuffix(b"\n").removesuffix(b"\r"), f"passphrase file {path}")
+
+
+def _long_enough(passphrase: bytes, what: str) -> bytes:
+    # Characters as a person counts them; what is no text is counted in bytes.
+    count = len(passphrase.decode(errors="surrogateescape"))
+    if count < _LEAST_CHARACTERS:
+        raise KeystoreInvalid(
+            f"a new passphrase has {_LEAST_CHARACTERS} characters or more, and {what} has {count}; take several words,"
+            " or what this prints: head -c 24 /dev/urandom | base64"
+        )
+    return passphrase
 
 
 def _nonempty(passphrase: bytes, what: str) -> bytes:

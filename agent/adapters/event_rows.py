@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from agent.adapters.journal import Journal
+from agent.addresses import without_secrets
 from agent.domain.telemetry import JournalEvent
 
 _MARK = "event_mark"
@@ -22,13 +23,13 @@ class EventRows:
 
         Args:
             events: UTC epoch seconds, stable name (``meter.lost``), level (``info``, ``warning`` or ``error``) and
-                facts of each; values that JSON does not know are kept as text.
+                facts of each; values that JSON does not know, as an exception, are kept as text.
         """
         with self._journal.transaction() as journal:
             for at, name, level, facts in events:
                 journal.execute(
                     "INSERT INTO event (at, name, level, facts) VALUES (?, ?, ?, ?)",
-                    (at, name, level, json.dumps(facts, sort_keys=True, default=str)),
+                    (at, name, level, json.dumps(facts, sort_keys=True, default=_as_text)),
                 )
 
     def events_after(self, id: int, limit: int) -> list[JournalEvent]:  # noqa: A002 # the port's name for it
@@ -48,3 +49,7 @@ class EventRows:
         """Delete events older than ``before`` (UTC epoch seconds); returns how many."""
         with self._journal.transaction() as journal:
             return journal.execute("DELETE FROM event WHERE at < ?", (before,))
+
+
+def _as_text(value: object) -> str:
+    return without_secrets(str(value))

@@ -16,7 +16,8 @@ _EPILOG = """\
 exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (every problem named)
 
 No command takes a secret as an argument or from the environment. The keystore's passphrase comes from the systemd
-credential keystore-passphrase, from the file in keystore.passphrase_file, or from a prompt.
+credential keystore-passphrase, from the file in keystore.passphrase_file, or from a prompt. A new one has 12
+characters or more.
 """
 
 
@@ -57,12 +58,22 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     line.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIGURATION, metavar="FILE", help="the configuration (%(default)s)"
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIGURATION,
+        metavar="FILE",
+        help="the configuration (default: %(default)s)",
     )
     line.add_argument("--version", action="version", version=f"%(prog)s {version('prosumer-agent')}")
     # Also after the command, where most people write it; SUPPRESS keeps the first default from being overwritten.
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help=argparse.SUPPRESS)
+    shared.add_argument(
+        "--config",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help=f"the configuration (default: {DEFAULT_CONFIGURATION})",
+    )
     listing = argparse.ArgumentParser(add_help=False, parents=[shared])
     listing.add_argument("--json", action="store_true", help="for a program: integers in Wh, W and UTC epoch seconds")
 
@@ -78,9 +89,20 @@ def parser() -> argparse.ArgumentParser:
         "check", "Try meters, key, clock, full nodes and broker; say what is wrong.", module="check", parent=listing
     )
     probe = command("probe", "Search a line for meters and show what they say.", module="probe", parent=listing)
-    probe.add_argument("line", nargs="?", type=_line, metavar="LINE", help="tcp://HOST:PORT or rtu:///dev/...")
-    probe.add_argument("--models", type=Path, default=Path("/etc/prosumer-agent/models"), help="folder of own profiles")
-    probe.add_argument("--thorough", action="store_true", help="also settings that no maker delivers; takes hours")
+    probe.add_argument(
+        "line",
+        nargs="?",
+        type=_line,
+        metavar="LINE",
+        help="tcp://HOST:PORT, rtu-over-tcp://HOST:PORT or 'rtu:///dev/...?baud=9600&parity=N&stop=1' (in quotes);"
+        " without one, the serial lines of this machine are listed",
+    )
+    probe.add_argument(
+        "--models", type=Path, metavar="DIR", help="folder of own profiles (default: the configuration's)"
+    )
+    probe.add_argument(
+        "--thorough", action="store_true", help="also settings that no maker delivers; takes hours on a serial line"
+    )
     _keys(
         command("keys", "Make, bring, show and re-encrypt the household's key.", module="keys", parent=shared), listing
     )
@@ -95,15 +117,24 @@ def parser() -> argparse.ArgumentParser:
         help="names and national ID in TOML or JSON, mode 0600, in place of prompts",
     )
     enrol.add_argument(
-        "--output", type=Path, metavar="FILE", help="the file (enrolment-request.json, profile-edit.json)"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the request's file (default: enrolment-request.json, with --edit profile-edit.json)",
     )
     enrol.add_argument("--production-serial", metavar="SERIAL", help="of a production meter that does not state it")
     enrol.add_argument("--consumption-serial", metavar="SERIAL", help="of a consumption meter that does not state it")
     enrol.add_argument("--yes", action="store_true", help="sign without asking")
     command("status", "The agent at one glance, also while it runs.", module="status", parent=listing)
     readings = command("readings", "The newest readings and how far they have come.", module="readings", parent=listing)
-    readings.add_argument("--limit", type=_rows, default=24, help="how many (%(default)s)")
-    readings.add_argument("--since", type=_moment, default=0, help="a date, a time, or UTC epoch seconds")
+    readings.add_argument("--limit", type=_rows, default=24, metavar="ROWS", help="how many (default: %(default)s)")
+    readings.add_argument(
+        "--since",
+        type=_moment,
+        default=0,
+        metavar="TIME",
+        help="from this interval's end on: 2026-03-21, 2026-03-21T12:00Z or UTC epoch seconds (default: all)",
+    )
     _invoice(
         command(
             "invoice",
@@ -131,19 +162,33 @@ def _invoice(invoice: argparse.ArgumentParser) -> None:
 def _keys(keys: argparse.ArgumentParser, listing: argparse.ArgumentParser) -> None:
     actions = keys.add_subparsers(required=True, metavar="ACTION", dest="action")
     place = argparse.ArgumentParser(add_help=False, parents=[listing])
-    place.add_argument("--keystore", type=Path, metavar="FILE", help="instead of keystore.path")
-    place.add_argument("--passphrase-file", type=Path, metavar="FILE", help="instead of keystore.passphrase_file")
-
-    actions.add_parser("new", help="make a new key", parents=[place])
-    actions.add_parser("show", help="address, file and key derivation", parents=[place])
-    bring = actions.add_parser(
-        "import", help="bring a key from another keystore, or typed at a prompt", parents=[place]
+    place.add_argument(
+        "--keystore", type=Path, metavar="FILE", help="the household's keystore (default: the configuration's)"
     )
+    place.add_argument(
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="its passphrase: one line, mode 0600 (default: the configuration's, or a prompt)",
+    )
+
+    def action(name: str, about: str, *, parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=about, description=about, parents=[parent])
+
+    action("new", "Make a new key.", parent=place)
+    action("show", "Show address, file and key derivation; needs no passphrase.", parent=place)
+    bring = action("import", "Bring a key from another keystore, or typed at a prompt.", parent=place)
     source = bring.add_mutually_exclusive_group(required=True)
     source.add_argument("source", nargs="?", type=Path, metavar="KEYSTORE", help="a V3 keystore of another program")
     source.add_argument("--typed", action="store_true", help="type the private key at a prompt")
-    bring.add_argument("--source-passphrase-file", type=Path, metavar="FILE", help="the other keystore's passphrase")
-    change = actions.add_parser("change-passphrase", help="encrypt the key anew", parents=[place])
-    change.add_argument("--new-passphrase-file", type=Path, metavar="FILE", help="the new passphrase")
-    resume = actions.add_parser("resume", help="submit again after a foreign use of the key", parents=[listing])
+    bring.add_argument(
+        "--source-passphrase-file", type=Path, metavar="FILE", help="the other keystore's passphrase: one line"
+    )
+    change = action("change-passphrase", "Encrypt the key with a new passphrase.", parent=place)
+    change.add_argument(
+        "--new-passphrase-file", type=Path, metavar="FILE", help="holds the new passphrase, in one line"
+    )
+    resume = action(
+        "resume", "Let a halted agent submit again, when nobody else uses the key any more.", parent=listing
+    )
     resume.add_argument("--yes", action="store_true", help="do not ask")

@@ -10,8 +10,8 @@ from agent.cli import checks, table
 from agent.cli.findings import Finding, failed, ok, problem, told
 from agent.cli.inspections import as_facts, points
 from agent.cli.ports import Inspection
-from agent.configuration import Configuration, load
-from agent.domain.errors import AgentError
+from agent.configuration import Configuration, load, told_where
+from agent.domain.errors import BrokerUnavailable
 from agent.domain.samples import Measured, MeterRole
 
 
@@ -32,8 +32,9 @@ def command(asked: argparse.Namespace) -> int:
     """Carry out ``check``."""
     configuration = load(asked.config, os.environ)
     found = [ok("configuration", f"{asked.config} is complete"), *_key(configuration)]
-    met, inspections, measured = _meters(configuration)
-    found += [*met, *_chain(configuration, measured), *_broker(configuration)]
+    with told_where(asked.config, os.environ):
+        met, inspections, measured = _meters(configuration)
+        found += [*met, *_chain(configuration, measured), *_broker(configuration)]
     if asked.json:
         seen = {role.value: as_facts(inspection) for role, inspection in inspections.items()}
         print(table.as_json({"unproven": configuration.chain.unproven, "findings": found, "meters": seen}))
@@ -69,11 +70,7 @@ def _meters(
     found: list[Finding] = []
     inspections: dict[MeterRole, Inspection] = {}
     measured: dict[MeterRole, Measured] = {}
-    try:
-        views = meter_views(configuration)
-    except AgentError as error:
-        return [problem("meters", str(error), "put it right in [meters]")], inspections, measured
-    for role, view in views.items():
+    for role, view in meter_views(configuration).items():
         about, inspection, seen = checks.meter(role, view)
         view.close()
         found += about
@@ -111,6 +108,6 @@ def _broker(configuration: Configuration) -> list[Finding]:
 
     try:
         connection = open_telemetry(configuration, _Quiet(), trying=True)
-    except AgentError as error:
+    except BrokerUnavailable as error:
         return [problem("broker", str(error), "put it right in [telemetry]")]
     return [checks.broker(connection, f"{settings.host}:{settings.port}")]

@@ -10,7 +10,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from eth_utils.crypto import keccak
@@ -20,7 +21,7 @@ from agent.cli import profile, table
 from agent.cli.asking import confirmed
 from agent.cli.inspections import settings
 from agent.cli.ports import MeterView, TextSigner
-from agent.configuration import Configuration, load
+from agent.configuration import Configuration, load, told_where
 from agent.domain.errors import BadRequest
 from agent.domain.office_requests import EDIT_SCHEMA, ENROLMENT_SCHEMA, signed_text
 from agent.domain.personal_data import SALT_BYTES, PersonalData, fingerprint
@@ -42,13 +43,17 @@ def command(asked: argparse.Namespace) -> int:
 
     if configuration.clock.require_synchronised and not kernel_synchronised():
         raise BadRequest("no time service keeps this machine's clock, so the time of the request cannot be stated")
-    who = profile.find(asked.profile)
-    now_s, salt = int(time.time()), secrets.token_bytes(SALT_BYTES)
+    salt = secrets.token_bytes(SALT_BYTES)
     if asked.edit:
-        request = edit(configuration, personal(who, salt), now_s)
+        who = profile.find(asked.profile)
+        request = edit(configuration, personal(who, salt), int(time.time()))
         question = "Are the names and the national ID right, and shall it be signed?"
     else:
-        request = unsigned(configuration, _both_meters(configuration, asked), personal(who, salt), now_s)
+        with _open_meters(configuration, asked) as views:
+            # Asked for once the configuration has proved right, and before the registers are read: that is their time.
+            who = profile.find(asked.profile)
+            meters = _both_stated(views, asked)
+        request = unsigned(configuration, meters, personal(who, salt), int(time.time()))
         question = "Do both registers agree with the meters' displays, are the names right, and shall it be signed?"
     if not asked.json:
         # Where nobody looks before it is signed, standard output may be anyone's: a log, for example.
@@ -62,16 +67,22 @@ def command(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _both_meters(configuration: Configuration, asked: argparse.Namespace) -> dict[MeterRole, Request]:
+@contextmanager
+def _open_meters(configuration: Configuration, asked: argparse.Namespace) -> Iterator[Mapping[MeterRole, MeterView]]:
     from agent.compose.commands import meter_views  # noqa: PLC0415 - after the quick refusals
 
-    typed = {MeterRole.PRODUCTION: asked.production_serial, MeterRole.CONSUMPTION: asked.consumption_serial}
-    views = meter_views(configuration)
+    with told_where(asked.config, os.environ):
+        views = meter_views(configuration)
     try:
-        return {role: stated(role, view, typed[role]) for role, view in views.items()}
+        yield views
     finally:
         for view in views.values():
             view.close()
+
+
+def _both_stated(views: Mapping[MeterRole, MeterView], asked: argparse.Namespace) -> dict[MeterRole, Request]:
+    typed = {MeterRole.PRODUCTION: asked.production_serial, MeterRole.CONSUMPTION: asked.consumption_serial}
+    return {role: stated(role, view, typed[role]) for role, view in views.items()}
 
 
 def stated(role: MeterRole, view: MeterView, typed_serial: str | None) -> Request:

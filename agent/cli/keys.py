@@ -42,7 +42,8 @@ def command(asked: argparse.Namespace) -> int:
             old = passphrase.find(given)
             # Opened first, so that a wrong old passphrase is told before a new one is thought of.
             Keystore.open(path, old)
-            new = passphrase.from_file(asked.new_passphrase_file) if asked.new_passphrase_file else passphrase.chosen()
+            file = asked.new_passphrase_file
+            new = passphrase.chosen() if file is None else passphrase.new_from_file(file)
             Keystore.change_passphrase(path, old, new)
             _tell(path, json=asked.json, more="The passphrase is changed. Change it also where the service reads it.")
         case _:
@@ -60,9 +61,9 @@ def _tell(path: Path, *, json: bool, more: str = "") -> None:
 def _new(asked: argparse.Namespace, settings: KeystoreSettings) -> bytes:
     """The passphrase of a new keystore: a file that is there already, or typed twice."""
     if asked.passphrase_file is not None:
-        return passphrase.from_file(asked.passphrase_file)
+        return passphrase.new_from_file(asked.passphrase_file)
     if settings.passphrase_file is not None and settings.passphrase_file.exists():
-        return passphrase.from_file(settings.passphrase_file)
+        return passphrase.new_from_file(settings.passphrase_file)
     return passphrase.chosen()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from agent.cli import table
 from agent.cli.inspections import as_facts, points, settings
 from agent.cli.ports import Answer
+from agent.configuration import load_models_directory
 from agent.domain.errors import BadRequest
 from agent.domain.lines import SerialLine
 
@@ -23,11 +25,14 @@ def command(asked: argparse.Namespace) -> int:
         lines = list(serial_lines(_STABLE))
         print(table.as_json({"lines": lines}) if asked.json else _lines(lines))
         return 0
+    models = asked.models
+    if models is None:
+        models = load_models_directory(asked.config, os.environ)
     from agent.compose.commands import scan_line  # noqa: PLC0415 - not needed to list devices
 
     if not asked.json:
         print(f"Searching {asked.line.url}; the usual settings first. Ctrl-C ends it.", file=sys.stderr)
-    answers = _shown(scan_line(asked.line, asked.models, thorough=asked.thorough), json=asked.json)
+    answers = _shown(scan_line(asked.line, models, thorough=asked.thorough), json=asked.json)
     found = [
         {
             "line": answer.line.url,

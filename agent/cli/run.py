@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 
-from agent.configuration import LogSettings, load
+from agent.addresses import without_secrets
+from agent.configuration import LogSettings, load, told_where
 from agent.domain.errors import ConfigurationInvalid, MeterMisconfigured
 from agent.privacy import close_process
 
@@ -38,7 +39,7 @@ def command(asked: argparse.Namespace) -> int:
         return None
 
     try:
-        with errors_of_ours():
+        with told_where(asked.config, os.environ), errors_of_ours():
             daemon = build(
                 configuration, logger=logger(configuration.log), environ=os.environ, may_reload=wrong_with_new
             )
@@ -80,10 +81,10 @@ def _ordered(_logger: object, _method: str, event: MutableMapping[str, Any]) -> 
 
 
 def _told_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """An exception as its traceback's lines. Without the frames' variables: the key may be among them."""
+    """An exception as its traceback's lines. Without the frames' variables, and a node's address only in part."""
     error = event.pop("exception", None)
     if isinstance(error, BaseException):
-        event["traceback"] = "".join(traceback.format_exception(error, chain=True))
+        event["traceback"] = without_secrets("".join(traceback.format_exception(error, chain=True)))
     elif error is not None:
         event["exception"] = error
     return event

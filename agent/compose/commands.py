@@ -9,6 +9,7 @@ from agent.adapters.clock import kernel_synchronised
 from agent.adapters.meter_views import Answer, MeterView, look_for_meters
 from agent.adapters.meters import errors_of_ours
 from agent.configuration import Configuration
+from agent.domain.errors import ConfigurationInvalid, MeterMisconfigured
 from agent.domain.lines import Line
 from agent.domain.samples import MeterRole
 from drivers.catalogue import Catalogue
@@ -20,13 +21,17 @@ def meter_views(configuration: Configuration) -> dict[MeterRole, MeterView]:
     """Both meters, to be looked at; nothing is sent yet.
 
     Raises:
-        MeterMisconfigured: a profile is unknown or wrong, or the meters contradict each other.
+        ConfigurationInvalid: a profile is unknown or wrong, or the meters contradict each other.
     """
     # Here, since it loads the chain's library, which `probe` can do without.
     from agent.compose.parts import open_meters  # noqa: PLC0415
 
-    with errors_of_ours():
-        return {role: MeterView(meter) for role, meter in open_meters(configuration).items()}
+    try:
+        with errors_of_ours():
+            return {role: MeterView(meter) for role, meter in open_meters(configuration).items()}
+    except MeterMisconfigured as error:
+        # Nothing was asked of a meter yet, so it is the configuration, or a profile that it names.
+        raise ConfigurationInvalid([f"meters: {error}"]) from error
 
 
 def scan_line(line: Line, models_directory: Path, *, thorough: bool) -> Iterator[Answer]:

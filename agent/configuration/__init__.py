@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from agent.configuration.places import placed, told_where
 from agent.configuration.problems import problems_of
 from agent.configuration.rule import RuleSettings
 from agent.configuration.sections import (
@@ -52,6 +53,8 @@ __all__ = [
     "TelemetrySettings",
     "load",
     "load_keystore",
+    "load_models_directory",
+    "told_where",
 ]
 
 
@@ -69,7 +72,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Configuration:
         return Configuration.read(path, environ)
     except ValidationError as error:
         # `from None`: pydantic's own text repeats inputs, and a misplaced secret would be among them.
-        raise ConfigurationInvalid(problems_of(error, Configuration)) from None
+        raise _invalid(error, Configuration, path, environ) from None
 
 
 def load_keystore(path: Path, environ: Mapping[str, str]) -> KeystoreSettings:
@@ -85,10 +88,44 @@ def load_keystore(path: Path, environ: Mapping[str, str]) -> KeystoreSettings:
     try:
         return _KeystoreAlone.read(path if path.exists() else None, environ).keystore
     except ValidationError as error:
-        raise ConfigurationInvalid(problems_of(error, _KeystoreAlone)) from None
+        raise _invalid(error, _KeystoreAlone, path, environ) from None
+
+
+def load_models_directory(path: Path, environ: Mapping[str, str]) -> Path:
+    """The folder of the installer's own meter profiles alone: meters are searched for before they can be configured.
+
+    Args:
+        path: the TOML file; one that is missing is empty.
+        environ: as for ``load``.
+
+    Raises:
+        ConfigurationInvalid: the file is no TOML, or this key is wrong.
+    """
+    try:
+        return _ModelsAlone.read(path if path.exists() else None, environ).meters.models_directory
+    except ValidationError as error:
+        raise _invalid(error, _ModelsAlone, path, environ) from None
+
+
+def _invalid(
+    error: ValidationError, root: type[BaseModel], path: Path, environ: Mapping[str, str]
+) -> ConfigurationInvalid:
+    return ConfigurationInvalid([placed(problem, path, environ) for problem in problems_of(error, root)])
 
 
 class _KeystoreAlone(Settled):
     model_config = SettingsConfigDict(extra="ignore")
 
     keystore: KeystoreSettings = KeystoreSettings()
+
+
+class _ModelsFolder(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    models_directory: Path = MetersSettings.model_fields["models_directory"].default
+
+
+class _ModelsAlone(Settled):
+    model_config = SettingsConfigDict(extra="ignore")
+
+    meters: _ModelsFolder = _ModelsFolder()

@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from agent.addresses import without_secrets
 from agent.configuration.sources import PREFIX
 
 # A key of this kind would hold a secret itself; the configuration only names files.
@@ -36,7 +37,7 @@ def _sentence(item: dict[str, Any], root: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return f"{key}: {_unknown(str(place[-1]), _section(place[:-1], root))}"
     if kind == "value_error":
-        return f"{key}: {item['ctx']['error']}"
+        return f"{key}: {without_secrets(str(item['ctx']['error']))}"
     if kind == "model_type":
         # The value is not shown: a secret may have been put where its section belongs.
         return f"{key}: is a value, but is a section; write [{key}] and its keys below"
@@ -52,7 +53,7 @@ def _rule(item: dict[str, Any]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = without_secrets(repr(value))
     return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
 
 

@@ -121,10 +121,12 @@ class NodeSettings(Section):
 class ChainSettings(Section):
     """The chain and the contract, as agreed at enrolment."""
 
-    id: Whole = Field(gt=0, lt=2**63, description="EIP-155 chain id")
-    genesis: Hash = Field(description="hash of block 0")
-    contract: Address = Field(description="the market's address")
-    code_hash: Hash = Field(description="keccak-256 of the market's runtime code")
+    id: Whole = Field(gt=0, lt=2**63, description="EIP-155 chain id, as the distribution company states it")
+    genesis: Hash = Field(description="hash of block 0, as the distribution company states it")
+    contract: Address = Field(description="the market's address, as the distribution company states it")
+    code_hash: Hash = Field(
+        description="keccak-256 of the market's runtime code, as the distribution company states it"
+    )
     deployed_at: Whole = Field(
         default=0,
         ge=0,

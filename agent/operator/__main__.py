@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from agent.domain.errors import AgentError, ConfigurationInvalid, NodeUnavailable
+from agent.domain.errors import AgentError, ConfigurationInvalid, NodeUnavailable, Rejected
+from agent.operator import refusals
 from agent.operator.answer import Answer, Misuse
 from agent.operator.arguments import parser
 
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(
             f"prosumer-operator: full node {urlsplit(asked.node).netloc.rpartition('@')[2]}: {error}", file=sys.stderr
         )
+        return FAILED
+    except Rejected as error:
+        print(f"prosumer-operator: {refusals.told(error)}", file=sys.stderr)
         return FAILED
     except AgentError as error:
         print(f"prosumer-operator: {error}", file=sys.stderr)

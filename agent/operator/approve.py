@@ -7,16 +7,17 @@ from pathlib import Path
 
 from agent.operator.answer import Answer
 from agent.operator.office import Office
-from agent.operator.options import Commands, Shared, opened, register, sender
+from agent.operator.options import Commands, Shared, add_command, opened, register, sender
 from agent.operator.requests import approval, approval_options
 
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "approve",
-        parents=[shared.chain, shared.key, shared.database, shared.output],
-        help="take in a request's file and approve it: requests add and requests approve in one",
+        "Take in a request's file and approve it: requests add and requests approve in one.",
+        [shared.chain, shared.key, shared.database, shared.output],
     )
     command.add_argument("request", type=Path, metavar="REQUEST.json", help="written by prosumer-agent enrol")
     approval_options(command)

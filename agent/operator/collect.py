@@ -18,7 +18,7 @@ from agent.domain.silence import PERIODS
 from agent.domain.standing import Account
 from agent.operator.answer import Answer, Misuse, Told
 from agent.operator.deployed import deployed_here
-from agent.operator.options import Commands, Shared, account, opened, whole
+from agent.operator.options import Commands, Shared, account, add_command, opened, whole
 from agent.stages.collect import Collect, Pace
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ _MOST_NAMED = 6
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "collect",
-        parents=[shared.database, shared.state, shared.output],
-        help="collect the households' signed readings over MQTT, or report on what has been collected",
+        "Collect the households' signed readings over MQTT, or report on what has been collected.",
+        [shared.database, shared.state, shared.output],
     )
     command.add_argument("--report", action="store_true", help="print what has been collected, and end")
     where = command.add_mutually_exclusive_group()

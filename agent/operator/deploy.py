@@ -11,7 +11,7 @@ from agent.domain.deployment import Deployed, Roles
 from agent.domain.errors import BadRequest
 from agent.domain.market import ChainPin, Parameters, Settlement
 from agent.operator.answer import Answer, Told
-from agent.operator.options import Commands, Shared, account, opened, seconds, sender, whole
+from agent.operator.options import PRICES, Commands, Shared, account, add_command, opened, seconds, sender, whole
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -40,18 +40,26 @@ class Market:
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
-        "deploy",
-        parents=[shared.chain, shared.key, shared.output],
-        help="deploy a market and write its deployment file",
+    command = add_command(
+        commands, "deploy", "Deploy a market and write its deployment file.", [shared.chain, shared.key, shared.output]
     )
-    command.add_argument("--token-name", default="Energy", help="default: %(default)s")
-    command.add_argument("--token-symbol", default="ENERGY", help="default: %(default)s")
+    command.add_argument(
+        "--token-name", default="Energy", metavar="NAME", help="of the energy token (default: %(default)s)"
+    )
+    command.add_argument("--token-symbol", default="ENERGY", metavar="SYMBOL", help="its symbol (default: %(default)s)")
     for role in ("admin", "registration-office", "distribution-agent"):
-        command.add_argument(f"--{role}", type=account, metavar="ADDRESS", help="default: the key's own")
-    command.add_argument("--reporting-period", type=seconds, default=900, metavar="S", help="default: %(default)s")
-    for price in ("service-cost", "feed-in", "retail"):
-        command.add_argument(f"--{price}", type=whole, default=0, metavar="WEI", help="for each kWh (default: 0)")
+        command.add_argument(
+            f"--{role}", type=account, metavar="ADDRESS", help="account of this role (default: the key's own)"
+        )
+    command.add_argument(
+        "--reporting-period",
+        type=seconds,
+        default=900,
+        metavar="S",
+        help="an interval's length, seconds (default: %(default)s)",
+    )
+    for price, about in PRICES.items():
+        command.add_argument(f"--{price}", type=whole, default=0, metavar="WEI", help=f"{about} (default: 0)")
     unit = "the settlement unit on screens (default: %(default)s)"
     command.add_argument("--settlement-name", type=_named, default="Ether", help=f"name of {unit}")
     command.add_argument("--settlement-symbol", type=_named, default="ETH", help=f"symbol of {unit}")

@@ -8,15 +8,15 @@ from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.households import enrolled
 from agent.operator.office import top_up
-from agent.operator.options import Commands, Shared, account, opened, sender, whole
+from agent.operator.options import Commands, Shared, account, add_command, opened, sender, whole
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
-        "fund", parents=[shared.chain, shared.key, shared.output], help="top a household's account up to a balance"
+    command = add_command(
+        commands, "fund", "Top a household's account up to a balance.", [shared.chain, shared.key, shared.output]
     )
     command.add_argument("household", type=account, metavar="ADDRESS", help="the household's account")
     command.add_argument(

@@ -17,7 +17,7 @@ from agent.domain.market import Head, Settlement
 from agent.domain.market_events import OWN, Enrolled, MarketEvent, TariffSet, Wanted, concerned
 from agent.operator.answer import Answer, Misuse, Told
 from agent.operator.deployed import deployed_here
-from agent.operator.options import Commands, Shared, account, opened, whole
+from agent.operator.options import Commands, Shared, account, add_command, opened, whole
 
 # The same as a household's default for what counts as final.
 _DEPTH = 12
@@ -73,10 +73,8 @@ class Bills:
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
-        "invoices",
-        parents=[shared.chain, shared.output],
-        help="work out households' invoices, to print and for programs",
+    command = add_command(
+        commands, "invoices", "Work out households' invoices, to print and for programs.", [shared.chain, shared.output]
     )
     whose = command.add_mutually_exclusive_group(required=True)
     whose.add_argument("--household", type=account, metavar="ADDRESS", help="this household's")

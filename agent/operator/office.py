@@ -40,6 +40,7 @@ class Approval:
     """How a request is to be approved.
 
     Attributes:
+        rated_power_w: the connection's rating by its contract, W; None to believe the request.
         fund: wei that the household's account shall hold at least; None for whatever it has.
         most_age_s: how old an enrolment's registers may be, seconds: what a register may have gained at its first
             reading grows with its age.
@@ -48,6 +49,7 @@ class Approval:
         at: now, UTC epoch seconds.
     """
 
+    rated_power_w: int | None
     fund: int | None
     most_age_s: int
     agreed: Callable[[str], bool]
@@ -109,6 +111,9 @@ class Office:
                 f"request {number} is for market {kept.contract} on chain {kept.chain_id}, and the one here is"
                 f" {pin.contract} on chain {pin.chain_id}"
             )
+        if approval.rated_power_w is not None:
+            asked = enrolment.read(self.register.document(number), pin.chain_id, pin.contract, self.recover)
+            _as_contracted(asked, approval.rated_power_w)
         told: Told = {"request": number, "household": kept.household, "contract": kept.contract}
         if self._stands(kept):
             # Only what an earlier run may have left undone is done.
@@ -166,6 +171,15 @@ class Office:
             sending.done()
         told: Told = {} if asked.connection is None else {"area": asked.connection.area, "enrolled": "now"}
         return {**told, "personalDataHash": kept.personal_data_hash, "transaction": transaction or "by an earlier run"}
+
+
+def _as_contracted(asked: Asked, rated_power_w: int) -> None:
+    if asked.connection is not None and asked.connection.rated_power_w != rated_power_w:
+        raise BadRequest(
+            f"the request states a rating of {asked.connection.rated_power_w} W, and --rated-power is {rated_power_w} W; compare with the"
+            " connection's contract: if the request is wrong, the household puts household.rated_power_w right and runs"
+            " 'prosumer-agent enrol' anew"
+        )
 
 
 def _young(chain: Chain, kept: KeptRequest, most_age_s: int) -> None:

@@ -29,7 +29,22 @@ class Commands(Protocol):
         *,
         parents: list[argparse.ArgumentParser],
         help: str,  # noqa: A002 - argparse's own name
+        description: str,
     ) -> argparse.ArgumentParser: ...
+
+
+def add_command(
+    commands: Commands, name: str, about: str, parents: list[argparse.ArgumentParser]
+) -> argparse.ArgumentParser:
+    """Add one command's line.
+
+    Args:
+        commands: where to.
+        name: what is typed.
+        about: one sentence, in the list of commands and above its own options.
+        parents: the options that it shares with others.
+    """
+    return commands.add_parser(name, help=about, description=about, parents=parents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +151,31 @@ def seconds(text: str) -> int:
     return number
 
 
+def watts(text: str) -> int:
+    """A whole number of watts, 1 or more."""
+    number = whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 W")
+    return number
+
+
+PRICES = {
+    "service-cost": "what carrying a kWh costs the buyer",
+    "feed-in": "the feed-in tariff for a kWh, the lowest price of a trade",
+    "retail": "the retail tariff for a kWh, the highest price of a trade",
+}
+"""The market's prices by the names of their options."""
+
+
 def _chain() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     chain = options.add_argument_group("chain")
     chain.add_argument("--node", required=True, metavar="URL", help="JSON-RPC of the company's own full node")
     chain.add_argument("--allow-plain", action="store_true", help="take http:// off loopback too (it can be read)")
     chain.add_argument("--ca-file", metavar="PEM", help="the node's own certificate authority")
-    chain.add_argument("--deployments", type=Path, metavar="DIR", help="deployment files by chain id")
+    chain.add_argument(
+        "--deployments", type=Path, metavar="DIR", help="deployment files by chain id (default: deployments)"
+    )
     return options
 
 
@@ -162,20 +195,42 @@ def _database() -> argparse.ArgumentParser:
 
 def _state() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--state-dir", type=Path, default=_DEFAULT_STATE, metavar="DIR", help="default: %(default)s")
+    options.add_argument(
+        "--state-dir",
+        type=Path,
+        default=_DEFAULT_STATE,
+        metavar="DIR",
+        help="keeps what was sent until it is mined, and the database (default: %(default)s)",
+    )
     return options
 
 
 def _key(*, needed: bool) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False, parents=[_state()])
     key = options.add_argument_group("key and transactions")
-    key.add_argument("--keystore", required=needed, type=Path, metavar="FILE", help="the operator's V3 keystore")
-    key.add_argument("--passphrase-file", type=Path, metavar="FILE", help="one line, mode 0600")
     key.add_argument(
-        "--max-fee", type=whole, default=500_000_000_000, metavar="WEI", help="for a unit of gas (default: %(default)s)"
+        "--keystore", required=needed, type=Path, metavar="FILE", help="the operator's V3 keystore; what signs needs it"
     )
-    key.add_argument("--depth", type=whole, default=0, metavar="BLOCKS", help="wanted on top (default: %(default)s)")
+    key.add_argument("--passphrase-file", type=Path, metavar="FILE", help="the keystore's: one line, mode 0600")
     key.add_argument(
-        "--timeout", type=seconds, default=180, metavar="S", help="for each transaction (default: %(default)s)"
+        "--max-fee",
+        type=whole,
+        default=500_000_000_000,
+        metavar="WEI",
+        help="the most for a unit of gas (default: %(default)s)",
+    )
+    key.add_argument(
+        "--depth",
+        type=whole,
+        default=0,
+        metavar="BLOCKS",
+        help="to wait for on top of a transaction (default: %(default)s)",
+    )
+    key.add_argument(
+        "--timeout",
+        type=seconds,
+        default=180,
+        metavar="S",
+        help="seconds to wait for each transaction (default: %(default)s)",
     )
     return options

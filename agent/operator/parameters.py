@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agent.operator.answer import Answer, Misuse, Told
 from agent.operator.deployed import deployed_here
-from agent.operator.options import Commands, Shared, account, opened, seconds, sender, whole
+from agent.operator.options import PRICES, Commands, Shared, account, add_command, opened, seconds, sender, whole
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -31,14 +31,15 @@ class Change:
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "parameters",
-        parents=[shared.chain, shared.key_if_needed, shared.output],
-        help="show or set the market's parameters",
+        "Show or set the market's parameters.",
+        [shared.chain, shared.key_if_needed, shared.output],
     )
-    command.add_argument("--reporting-period", type=seconds, metavar="S", help="length of an interval")
-    for price in ("service-cost", "feed-in", "retail"):
-        command.add_argument(f"--{price}", type=whole, metavar="WEI", help="for each kWh")
+    command.add_argument("--reporting-period", type=seconds, metavar="S", help="an interval's length, seconds")
+    for price, about in PRICES.items():
+        command.add_argument(f"--{price}", type=whole, metavar="WEI", help=about)
     command.add_argument(
         "--service-cost-receiver", type=account, metavar="ADDRESS", help="who is paid the service cost of each trade"
     )

@@ -10,7 +10,7 @@ from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.enrolment import MeterStatement
 from agent.operator.households import enrolled, standing
-from agent.operator.options import Commands, Shared, account, opened, sender, whole
+from agent.operator.options import Commands, Shared, account, add_command, opened, sender, whole
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -37,10 +37,8 @@ class Replacement:
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
-        "replace-meter",
-        parents=[shared.chain, shared.key, shared.output],
-        help="enter a new meter, or a reset one",
+    command = add_command(
+        commands, "replace-meter", "Enter a new meter, or a reset one.", [shared.chain, shared.key, shared.output]
     )
     command.add_argument("household", type=account, metavar="ADDRESS", help="the household's account")
     command.add_argument("--meter", required=True, choices=METERS, help="which of the two")

@@ -11,7 +11,18 @@ from agent.domain.errors import BadRequest
 from agent.domain.office_requests import KeptRequest, RequestState, refusable
 from agent.operator import office
 from agent.operator.answer import Answer, Misuse, Told
-from agent.operator.options import Commands, Shared, account, opened, register, seconds, sender, whole
+from agent.operator.options import (
+    Commands,
+    Shared,
+    account,
+    add_command,
+    opened,
+    register,
+    seconds,
+    sender,
+    watts,
+    whole,
+)
 from agent.privacy import close_process
 
 # Registration takes a day or two; a register that is older has carried energy which nobody watched.
@@ -21,42 +32,41 @@ _MOST_REASON = 500
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
-        "requests",
-        parents=[],
-        help="take in, list, show, approve and refuse requests; erase personal data",
+    command = add_command(
+        commands, "requests", "Take in, list, show, approve and refuse requests; erase personal data.", []
     )
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     kept = [shared.database, shared.state, shared.output]
 
-    new = actions.add_parser("add", parents=[shared.chain, *kept], help="verify a request's file and keep it")
+    new = add_command(actions, "add", "Verify a request's file and keep it.", [shared.chain, *kept])
     new.add_argument("file", type=Path, metavar="REQUEST.json", help="written by prosumer-agent enrol")
     new.set_defaults(run=_add)
 
-    listing = actions.add_parser("list", parents=kept, help="all requests, without personal data")
+    listing = add_command(actions, "list", "All requests, without personal data.", kept)
     listing.add_argument("--state", choices=[state.value for state in RequestState], help="only those")
     listing.add_argument("--household", type=account, metavar="ADDRESS", help="only its own: its history")
     listing.set_defaults(run=_list)
 
-    one = actions.add_parser("show", parents=kept, help="one request with its personal data")
-    one.add_argument("number", type=whole, metavar="NUMBER")
+    one = add_command(actions, "show", "One request with its personal data.", kept)
+    one.add_argument("number", type=whole, metavar="NUMBER", help="the request's, as requests list shows it")
     one.set_defaults(run=_show)
 
-    approving = actions.add_parser(
+    approving = add_command(
+        actions,
         "approve",
-        parents=[shared.chain, shared.key, shared.database, shared.output],
-        help="show a request, ask, and carry it out on the chain",
+        "Show a request, ask, and carry it out on the chain.",
+        [shared.chain, shared.key, shared.database, shared.output],
     )
-    approving.add_argument("number", type=whole, metavar="NUMBER")
+    approving.add_argument("number", type=whole, metavar="NUMBER", help="the request's, as requests list shows it")
     approval_options(approving)
     approving.set_defaults(run=_approve)
 
-    refusing = actions.add_parser("refuse", parents=kept, help="refuse a request")
-    refusing.add_argument("number", type=whole, metavar="NUMBER")
+    refusing = add_command(actions, "refuse", "Refuse a request.", kept)
+    refusing.add_argument("number", type=whole, metavar="NUMBER", help="the request's, as requests list shows it")
     refusing.add_argument("--why", required=True, type=_reason, metavar="TEXT", help="for the household")
     refusing.set_defaults(run=_refuse)
 
-    erasing = actions.add_parser("erase", parents=kept, help="delete a household's personal data from the database")
+    erasing = add_command(actions, "erase", "Delete a household's personal data from the database.", kept)
     erasing.add_argument("household", type=account, metavar="ADDRESS", help="the household's account")
     erasing.add_argument("--yes", action="store_true", help="erase without asking")
     erasing.set_defaults(run=_erase)
@@ -65,6 +75,13 @@ def add(commands: Commands, shared: Shared) -> None:
 def approval_options(command: argparse.ArgumentParser) -> None:
     """Add what an approval takes."""
     command.add_argument(
+        "--rated-power",
+        type=watts,
+        metavar="W",
+        help="the connection's rating by its contract; refuse a request that states another (default: believe the"
+        " request, so compare it yourself: the rating bounds what the household's readings may say)",
+    )
+    command.add_argument(
         "--fund", type=whole, metavar="WEI", help="top the household's account up to this balance, for its gas"
     )
     command.add_argument(
@@ -72,7 +89,7 @@ def approval_options(command: argparse.ArgumentParser) -> None:
         type=seconds,
         default=_MOST_AGE_S,
         metavar="S",
-        help="how old its registers may be (default: %(default)s)",
+        help="how old its registers may be, seconds (default: %(default)s)",
     )
     command.add_argument("--yes", action="store_true", help="approve without showing personal data and asking")
 
@@ -93,7 +110,12 @@ def approval(asked: argparse.Namespace) -> office.Approval:
         return confirmed("Is this the person who stands here, and shall it be approved?", yes=asked.yes)
 
     return office.Approval(
-        fund=asked.fund, most_age_s=asked.max_age, agreed=agreed, by=office.on_duty(), at=office.now()
+        rated_power_w=asked.rated_power,
+        fund=asked.fund,
+        most_age_s=asked.max_age,
+        agreed=agreed,
+        by=office.on_duty(),
+        at=office.now(),
     )
 
 

@@ -245,7 +245,7 @@ class Sender:
             return refused
         except NodeUnavailable:
             pass
-        return Rejected("reverted when it was mined, though it would pass now")
+        return NotYet("the contract rejected it when it was mined, and would take it now; run the same command again")
 
 
 def _intent(to: str, data: bytes, value: int) -> str:

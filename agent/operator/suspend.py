@@ -7,17 +7,18 @@ import argparse
 from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.households import enrolled, standing
-from agent.operator.options import Commands, Shared, account, opened, sender
+from agent.operator.options import Commands, Shared, account, add_command, opened, sender
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
 
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "suspend",
-        parents=[shared.chain, shared.key, shared.output],
-        help="refuse a household's readings, or take them again",
+        "Refuse a household's readings, or take them again.",
+        [shared.chain, shared.key, shared.output],
     )
     command.add_argument("household", type=account, metavar="ADDRESS", help="the household's account")
     command.add_argument("--lift", action="store_true", help="take its readings again")

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 KEY = bytes.fromhex("c0ffee" * 10 + "4321")
 ADDRESS = str(Account.from_key(KEY).address)
 PASSPHRASE = "c4nary-Passphrase"  # noqa: S105 - a canary: it must show up nowhere
+OTHER = "another passphrase"
 PATIENCE_S = 60
 
 
@@ -92,7 +93,7 @@ def leaks(text: str) -> list[str]:
 def test_a_key_is_made_typed_shown_and_reencrypted_without_an_echo(home: Path) -> None:
     code, shown = type_into(
         home, ["keys", "import", "--typed"],
-        [("Private key", KEY.hex()), ("New passphrase: ", PASSPHRASE), ("The same again: ", PASSPHRASE)],
+        [("Private key", KEY.hex()), ("New passphrase", PASSPHRASE), ("The same again: ", PASSPHRASE)],
     )  # fmt: skip
     assert code == 0, shown
     assert ADDRESS in shown
@@ -105,11 +106,11 @@ def test_a_key_is_made_typed_shown_and_reencrypted_without_an_echo(home: Path) -
 
     code, shown = type_into(
         home, ["keys", "change-passphrase"],
-        [("Passphrase of the keystore: ", PASSPHRASE), ("New passphrase: ", "other"), ("The same again: ", "other")],
+        [("Passphrase of the keystore: ", PASSPHRASE), ("New passphrase", OTHER), ("The same again: ", OTHER)],
     )  # fmt: skip
     assert code == 0, shown
     assert leaks(shown) == []
-    assert Keystore.open(keystore, b"other").address == ADDRESS
+    assert Keystore.open(keystore, OTHER.encode()).address == ADDRESS
 
     code, shown = type_into(home, ["keys", "change-passphrase"], [("Passphrase of the keystore: ", PASSPHRASE)])
     assert code == 1
@@ -118,6 +119,29 @@ def test_a_key_is_made_typed_shown_and_reencrypted_without_an_echo(home: Path) -
 
     left = "".join(file.read_text() for file in home.rglob("*") if file.is_file())
     assert leaks(left) == []
+
+
+def test_a_short_passphrase_is_refused_for_a_new_key_and_for_a_changed_one(home: Path) -> None:
+    short, good = secret_file(home / "short", "hello"), secret_file(home / "good", PASSPHRASE)
+    keystore = home / "state" / "keystore.json"
+
+    made = run(home, "keys", "new", "--passphrase-file", str(short))
+    assert (made.returncode, made.stdout) == (1, "")
+    assert "12 characters or more, and the one in" in made.stderr
+    assert not keystore.exists()
+
+    source = secret_file(home / "theirs.json", json.dumps(Account.encrypt(KEY, "hello", kdf="pbkdf2", iterations=10)))
+    theirs = ("keys", "import", str(source), "--source-passphrase-file", str(short), "--passphrase-file")
+    assert run(home, *theirs, str(short)).returncode == 1
+    assert not keystore.exists()
+    assert run(home, *theirs, str(good)).returncode == 0
+
+    changed = run(
+        home, "keys", "change-passphrase", "--passphrase-file", str(good), "--new-passphrase-file", str(short)
+    )
+    assert changed.returncode == 1
+    assert "has 5" in changed.stderr
+    assert Keystore.open(keystore, PASSPHRASE.encode()).address == ADDRESS
 
 
 def test_a_new_key_never_replaces_one(home: Path) -> None:

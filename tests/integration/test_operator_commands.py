@@ -218,6 +218,7 @@ def test_parameters_are_shown_without_a_key_and_set_with_one(office: Office) -> 
     assert office.run("parameters", "--reporting-period", "60")[1]["transactions"] == []
     code, _, says = office.run("parameters", "--reporting-period", "86401")
     assert code == 1
+    assert "1 to 86400 s are right" in says
     assert "PeriodOutOfBounds(minimumS=1, maximumS=86400, gotS=86401)" in says
 
 
@@ -249,6 +250,7 @@ def test_a_key_without_the_role_is_refused_by_name(office: Office) -> None:
     deployed = office.run("deploy", "--registration-office", other)[1]
     code, _, says = office.run("approve", str(office.request(deployed)))
     assert code == 1
+    assert f"account {office.address} is not a registration office of this market; sign with" in says
     assert "AccessControlUnauthorizedAccount" in says
 
 
@@ -265,7 +267,20 @@ def test_a_household_is_enrolled_once_and_its_meter_too(office: Office) -> None:
     neighbour = Wallet.from_key("0x" + "09" * 32)
     code, _, says = office.run("approve", str(office.request(deployed, neighbour)))
     assert code == 1
+    assert f"is household {HOUSEHOLD.address}'s already" in says
     assert "MeterInUse" in says
+
+
+def test_a_rating_that_is_not_the_contracts_enrols_nobody(office: Office) -> None:
+    deployed = office.run("deploy")[1]
+    path = str(office.request(deployed))
+    code, _, says = office.run("approve", path, "--rated-power", "7000")
+    assert code == 1
+    assert "states a rating of 8000 W, and --rated-power is 7000 W" in says
+    assert office.run("approve", path, "--rated-power", "8000")[1]["ratedPowerW"] == 8000
+    assert "--rated-power is 1 W" in office.run("approve", path, "--rated-power", "1", "--fund", "5")[2]
+    with pytest.raises(SystemExit, match="2"):
+        office.run("approve", path, "--rated-power", "0")
 
 
 def test_a_forged_request_enrols_nobody(office: Office) -> None:
@@ -321,6 +336,9 @@ def test_a_node_that_is_not_there_is_named(office: Office) -> None:
     code, _, says = office.run("parameters", url="http://127.0.0.1:9", key=False)
     assert code == 1
     assert "full node 127.0.0.1:9: cannot be reached" in says
+    code, _, says = office.run("parameters", url="http://me:" + "c4nary@127.0.0.1:9/c4nary", key=False)
+    assert code == 1
+    assert says == "prosumer-operator: full node 127.0.0.1:9: cannot be reached (ConnectionError)\n"
 
 
 def test_a_wrong_passphrase_is_one_line(office: Office) -> None:

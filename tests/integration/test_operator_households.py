@@ -67,8 +67,12 @@ def test_a_reset_says_so_and_names_the_register_before(office: Office) -> None:
 
 @pytest.mark.usefixtures("deployed")
 def test_what_the_contract_refuses_is_named(office: Office) -> None:
-    assert "RegisterFell" in office.run(*new_meter("2001", 7, "--closing", "999"))[2]
-    assert "ImpossibleEnergy" in office.run(*new_meter("2001", 7, "--closing", "900000"))[2]
+    fell = office.run(*new_meter("2001", 7, "--closing", "999"))[2]
+    assert "production meter's closing register of 999 Wh is below the 1000 Wh" in fell
+    assert "RegisterFell" in fell
+    leapt = office.run(*new_meter("2001", 7, "--closing", "900000"))[2]
+    assert "is 899000 Wh above the last one booked" in leapt
+    assert "ImpossibleEnergy" in leapt
     stranger = "0x00000000000000000000000000000000000be4C4"
     for words in (["suspend", stranger.lower()], ["replace-meter", stranger.lower(), *new_meter("5", 1)[2:]]):
         assert "is not enrolled" in office.run(*words)[2]

@@ -4,7 +4,7 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,6 +40,21 @@ def test_both_commands_tell_their_version(
 
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"{name} {version('prosumer-agent')}\n"
+
+
+@pytest.mark.parametrize("line", [parser, operator_parser])
+def test_every_command_and_option_says_what_it_is(line: Callable[[], argparse.ArgumentParser]) -> None:
+    def silent(one: argparse.ArgumentParser) -> Iterator[str]:
+        if not one.description:
+            yield one.prog
+        for action in one._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for inner in action.choices.values():
+                    yield from silent(inner)
+            elif not action.help or action.help.startswith("default"):
+                yield f"{one.prog} {action.option_strings or action.dest}"
+
+    assert list(silent(line())) == []
 
 
 @pytest.mark.parametrize(
@@ -161,13 +176,40 @@ def test_a_bad_passphrase_file_is_refused(tmp_path: Path, content: bytes, mode: 
 
 
 def test_a_new_passphrase_is_typed_twice() -> None:
-    answers = iter(["one", "one", "one", "two", ""])
+    answers = iter(["one of twelve", "one of twelve", "one of twelve", "two of twelve"])
 
-    assert passphrase.chosen(lambda _: next(answers)) == b"one"
+    assert passphrase.chosen(lambda _: next(answers)) == b"one of twelve"
     with pytest.raises(KeystoreInvalid, match="differ"):
         passphrase.chosen(lambda _: next(answers))
-    with pytest.raises(KeystoreInvalid, match="empty"):
-        passphrase.chosen(lambda _: next(answers))
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("", 0), ("hello", 5), ("eleven char", 11), ("رمزعبور", 7), ("twelve chars", None), ("رمز عبور خانه", None)],
+)
+def test_a_new_passphrase_is_not_short(tmp_path: Path, text: str, count: int | None) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return text
+
+    file = private(tmp_path / "file", text.encode() + b"\n")
+    if count is None:
+        assert passphrase.chosen(ask) == passphrase.new_from_file(file) == text.encode()
+        return
+    told = "is empty" if count == 0 else f"12 characters or more, and the one in {file} has {count}; take several words"
+    with pytest.raises(KeystoreInvalid, match=f"12 characters or more, and what was typed has {count}; take"):
+        passphrase.chosen(ask)
+    with pytest.raises(KeystoreInvalid, match=told):
+        passphrase.new_from_file(file)
+    assert len(asked) == 1
+    assert text == "" or text not in told
+
+
+def test_an_old_short_passphrase_still_opens_its_keystore(tmp_path: Path) -> None:
+    assert passphrase.find(private(tmp_path / "file", b"hello\n"), {}) == b"hello"
+    assert passphrase.find(None, {}, lambda _: "hello") == b"hello"
 
 
 # The log.
@@ -191,6 +233,20 @@ def test_the_log_is_one_json_object_a_line_without_the_frames_variables(capsys: 
     assert (told["level"], told["event"], told["loop"]) == ("error", "loop.failed", "seal")
     assert "ValueError: length 6" in told["traceback"]
     assert "c4nary" not in lines[0]
+
+
+def test_the_log_shows_no_more_of_a_nodes_address_than_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    cause = OSError("Pool(host='node.example'): Max retries exceeded with url: /v3/c4nary?key=c4nary (refused)")
+    cause.__cause__ = ValueError("https://me:c4 'nary@node.example:8545/v3/c4nary is away")
+    error = RuntimeError("nobody foresaw this")
+    error.__cause__ = cause
+
+    run.logger(LogSettings()).error("loop.failed", exception=error)
+
+    told = json.loads(capsys.readouterr().err)["traceback"]
+    assert "nary" not in told
+    assert "with url: /… (refused)" in told
+    assert "https://…@node.example:8545/… is away" in told
 
 
 def test_the_console_log_is_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:

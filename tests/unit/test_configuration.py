@@ -265,6 +265,36 @@ def test_a_misplaced_secret_is_refused_and_not_repeated(file: Path, text: str, t
     assert "c4nary" not in "".join(found).replace("c4nary: is no known key", "")
 
 
+NODE = "https://me:c4nary-of-more-than-the-sixty-characters-that-are-shown@node.example/v3/c4nary"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[[chain.nodes]]", f'nodes = "{NODE}"\n[[other]]'),
+        ("[[chain.nodes]]", f'nodes = ["{NODE}"]\n[[other]]'),
+        ("[[chain.nodes]]", f'nodes.url = "{NODE}"\n[[other]]'),
+        ('url = "https://node-1.example:8545"', f'url = "{NODE}"'),
+        ('url = "https://node-1.example:8545"', f'url = ["{NODE}"]'),
+        ('area = "tehran-south"', f'area = "{NODE}"'),
+        ("tcp://127.0.0.1:5020", "tcp://me:c4nary@meter.example:502"),
+        ("[[chain.nodes]]", '[telemetry]\nenabled = true\nhost = "mqtts://me:c4nary@broker.example"\n[[chain.nodes]]'),
+    ],
+)
+def test_an_address_with_a_password_is_not_repeated(file: Path, old: str, new: str) -> None:
+    found = problems(file, GOOD.replace(old, new))
+
+    assert found != []
+    assert "c4nary" not in "".join(found)
+
+
+def test_a_variable_with_a_password_is_not_repeated(file: Path) -> None:
+    for value in (NODE, f"[{{url = '{NODE}', area = 'a'}}]", f"['{NODE}']"):
+        found = problems(file, GOOD, {f"{PREFIX}CHAIN__NODES": value})
+
+        assert "c4nary" not in "".join(found)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [(b"\xff", "not UTF-8"), (b"a = " + b"[" * 5000, "is n"), (b"#" * 1_000_001, "longer than"), (b"a", "not TOML")],

@@ -82,3 +82,9 @@ def test_after_a_standstill_a_loop_that_hangs_is_still_found(house: House) -> No
         house.tend(1.0)
 
     assert house.events.names() == ["agent.stood_still", "loop.stalled"]
+
+
+def test_why_a_loop_failed_is_said_without_a_nodes_token(house: House) -> None:
+    house.daemon._failed("submit", OSError("Max retries exceeded with url: /v3/c4nary"))
+
+    assert house.events.last("loop.failed")["problem"] == "OSError: Max retries exceeded with url: /…"

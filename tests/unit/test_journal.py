@@ -229,6 +229,14 @@ def test_what_the_chain_said_last(journal: Journal) -> None:
     assert rows.household() == (ENROLLED, head)
 
 
+def test_an_exception_is_kept_without_a_nodes_token(journal: Journal) -> None:
+    rows = EventRows(journal)
+
+    rows.add([(1, "loop.failed", "error", {"exception": OSError("https://me:c4nary@node.example/c4nary: refused")})])
+
+    assert rows.events_after(0, 1)[0].facts == {"exception": "https://…@node.example/… refused"}
+
+
 def test_events_in_order(journal: Journal) -> None:
     rows = EventRows(journal)
     for number in range(5):

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from agent.domain.errors import BadRequest, Halted, NodeUnavailable, Rejected
+from agent.domain.errors import BadRequest, Halted, NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import Fee, FeeQuote
 from agent.domain.market import Head
 from agent.domain.outbox import Inclusion
@@ -208,6 +208,13 @@ def test_a_revert_when_mined_is_told_by_its_name(desk: Desk) -> None:
 
     desk.chain.send_raw = mine_and_turn  # type: ignore[method-assign] # one test's twist on the fake
     with pytest.raises(Rejected, match="AlreadyEnrolled"):
+        desk.sender.send(TO, b"\x01")
+    assert desk.shelf.pending() is None
+
+
+def test_a_revert_that_would_pass_now_is_tried_again_by_a_person(desk: Desk) -> None:
+    desk.chain.succeeds = False
+    with pytest.raises(NotYet, match="would take it now; run the same command again"):
         desk.sender.send(TO, b"\x01")
     assert desk.shelf.pending() is None
 
