@@ -6,6 +6,7 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
+from agent.cli import trading_arguments
 from agent.configuration.line import parse_line
 from agent.domain.lines import Line
 
@@ -112,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
             parent=listing,
         )
     )
+    trading_arguments.add(command, listing)
     return line
 
 
