@@ -34,7 +34,8 @@ def _rows(text: str) -> int:
     return int(text)
 
 
-def _moment(text: str) -> int:
+def moment(text: str) -> int:
+    """A time that a person typed, UTC epoch seconds."""
     # A year, month or day cannot be meant by a bare number, so epoch seconds and dates do not clash.
     if text.isascii() and text.isdigit():
         return int(text)
@@ -104,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     command("status", "The agent at one glance, also while it runs.", module="status", parent=listing)
     readings = command("readings", "The newest readings and how far they have come.", module="readings", parent=listing)
     readings.add_argument("--limit", type=_rows, default=24, help="how many (%(default)s)")
-    readings.add_argument("--since", type=_moment, default=0, help="a date, a time, or UTC epoch seconds")
+    readings.add_argument("--since", type=moment, default=0, help="a date, a time, or UTC epoch seconds")
     _invoice(
         command(
             "invoice",
