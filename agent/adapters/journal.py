@@ -102,6 +102,11 @@ class Journal:
         if found != ["ok"]:
             raise JournalDamaged(f"{self.path} is damaged: {'; '.join(found)}")
 
+    def current(self) -> bool:
+        """Whether its tables are in this release's form."""
+        with self._lock, _mapped(self.path):
+            return int(self._connection.execute("PRAGMA user_version").fetchone()[0]) == len(_migrations())
+
     def migrate(self) -> list[str]:
         """Bring the tables to this release's form, each step in a transaction of its own.
 

@@ -13,6 +13,31 @@ FILE_NAME = "agent.lock"
 _PID_BYTES = 20
 
 
+def held(directory: Path) -> bool:
+    """Whether an agent holds a journal's directory now.
+
+    Asked with a shared lock that is gone within microseconds. An agent that begins just then would find the directory
+    taken and end; its service starts it again.
+
+    Raises:
+        JournalBusy: it cannot be looked at.
+    """
+    path = directory / FILE_NAME
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise JournalBusy(f"{path} cannot be looked at ({error.strerror}); run this as the agent's user") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 class JournalHold:
     """Holds a journal's directory for this process; the kernel lets go when the process ends, however it ends.
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.adapters.chain_rows import ChainRows
+from agent.adapters.decision_rows import DecisionRows
 from agent.adapters.event_rows import EventRows
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
+from agent.domain.decisions import Decision
 from agent.domain.errors import BadRequest
 from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import State
@@ -144,6 +146,10 @@ class JournalView:
             )
             for row in rows
         ]
+
+    def decisions(self, limit: int) -> list[Decision]:
+        """What the standing rule decided after the latest intervals, newest first."""
+        return DecisionRows(self._journal).newest(limit)
 
     def _counts(self, table: str) -> list[tuple[str, int]]:
         queries = {

@@ -12,6 +12,8 @@ from agent.adapters.full_node import Call, FullNode, RpcRefused
 from agent.adapters.market import Market
 from agent.adapters.market_logs import MarketLogs
 from agent.adapters.node_events import EventReader, pieces
+from agent.adapters.node_headers import Seals, read_headers
+from agent.domain.block_statistics import BuiltBlock
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters, Settlement
@@ -27,13 +29,17 @@ class MarketChain:
         market: the contract's codec.
         bytecode: what deploys the contract.
         logs: the events of the contract at an address.
+        seals: what reads the seal of a header.
     """
 
-    def __init__(self, node: FullNode, market: Market, bytecode: bytes, logs: Callable[[str], MarketLogs]) -> None:
+    def __init__(
+        self, node: FullNode, market: Market, bytecode: bytes, *, logs: Callable[[str], MarketLogs], seals: Seals
+    ) -> None:
         self._node = node
         self._market = market
         self._bytecode = bytecode
         self._logs = logs
+        self._seals = seals
 
     # What the contract is told, in bytes.
 
@@ -133,6 +139,14 @@ class MarketChain:
                 raise NodeUnavailable(f"the chain was rewritten around block {first} meanwhile; run the command again")
             before = part.last.block_hash
             yield from part.events
+
+    def headers(self, first_block: int, last_block: int) -> list[BuiltBlock]:
+        """Who built the blocks of a range, by their headers, in the chain's order.
+
+        Raises:
+            NodeUnavailable: the node gave no usable answer, or too slowly.
+        """
+        return read_headers(self._node, first_block, last_block, self._seals)
 
     def service_cost_receiver(self, contract: str) -> str:
         """The account that receives the service cost of each trade, checksummed."""

@@ -66,6 +66,13 @@ class ReadingRows:
         last = 0 if row is None or row["last"] is None else int(row["last"])
         return max(last, int(self._journal.fact(_END_FLOOR) or 0)) or None
 
+    def interval_of(self, epoch: int, sequence: int) -> tuple[int, int] | None:
+        """End and length of the interval that a reading states, UTC epoch seconds and seconds; None if unknown here."""
+        row = self._journal.one(
+            "SELECT interval_end, period_s FROM reading WHERE epoch = ? AND sequence = ?", (epoch, sequence)
+        )
+        return None if row is None else (row["interval_end"], row["period_s"])
+
     def last_stated(self, epoch: int) -> tuple[int, int] | None:
         """Production and consumption register of an epoch's last reading that was not refused, Wh, or None."""
         row = self._journal.one(

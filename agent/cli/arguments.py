@@ -6,6 +6,7 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
+from agent.cli import trading_arguments
 from agent.configuration.line import parse_line
 from agent.domain.lines import Line
 
@@ -34,7 +35,8 @@ def _rows(text: str) -> int:
     return int(text)
 
 
-def _moment(text: str) -> int:
+def moment(text: str) -> int:
+    """A time that a person typed, UTC epoch seconds."""
     # A year, month or day cannot be meant by a bare number, so epoch seconds and dates do not clash.
     if text.isascii() and text.isdigit():
         return int(text)
@@ -130,7 +132,7 @@ def parser() -> argparse.ArgumentParser:
     readings.add_argument("--limit", type=_rows, default=24, metavar="ROWS", help="how many (default: %(default)s)")
     readings.add_argument(
         "--since",
-        type=_moment,
+        type=moment,
         default=0,
         metavar="TIME",
         help="from this interval's end on: 2026-03-21, 2026-03-21T12:00Z or UTC epoch seconds (default: all)",
@@ -143,6 +145,7 @@ def parser() -> argparse.ArgumentParser:
             parent=listing,
         )
     )
+    trading_arguments.add(command, listing)
     return line
 
 

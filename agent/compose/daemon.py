@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.adapters.chain_rows import ChainRows
 from agent.adapters.clock import SystemClock
+from agent.adapters.decision_rows import DecisionRows
 from agent.adapters.event_log import EventLog, Logger
 from agent.adapters.event_rows import EventRows
 from agent.adapters.journal import Journal, open_journal
@@ -21,6 +22,7 @@ from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
 from agent.adapters.systemd import Systemd
 from agent.compose import parts
+from agent.compose.rule import open_trade
 from agent.configuration import Configuration
 from agent.daemon import Daemon
 from agent.domain.outbox import Rules
@@ -172,8 +174,9 @@ def build(
         clock=clock,
         events=events,
     )
+    market = parts.open_market_events(configuration, nodes)
     ledger = Ledger(
-        nodes=parts.open_market_events(configuration, nodes),
+        nodes=market,
         rows=rows.market,
         journal=journal,
         start=Start(key.address, configuration.chain.deployed_at, rules.depth),
@@ -184,11 +187,12 @@ def build(
         meters=rows.meters,
         readings=rows.readings,
         events=rows.events,
+        decisions=DecisionRows(journal),
         clock=clock,
         minute_rows_days=configuration.journal.minute_rows_days,
         readings_years=configuration.journal.readings_years,
     )
-    sample_s = configuration.meters.sample_every_s
+    sample_s, rule = configuration.meters.sample_every_s, configuration.rule.enabled
     loops = [
         Loop("poll.production", polls[MeterRole.PRODUCTION].run_once, every_s=sample_s),
         Loop("poll.consumption", polls[MeterRole.CONSUMPTION].run_once, every_s=sample_s),
@@ -196,13 +200,27 @@ def build(
         Loop("record", record.run_once, every_s=1.0, offset_s=0.2, wakes=("seal",)),
         Loop("seal", seal.run_once, every_s=5.0, wakes=("submit", "publish")),
         Loop("submit", submit.run_once, every_s=5.0),
-        Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5),
+        # What the contract has booked is the rule's to decide upon, where there is one.
+        Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5, wakes=("trade",) if rule else ()),
         Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, at_once=True, wakes=("record",)),
         Loop("ledger", ledger.run_once, every_s=30.0, offset_s=5.0, wakes=("ledger",)),
         # An interval's events in one commit: each commit wears the card.
         Loop("events", events.flush, every_s=20.0, offset_s=10.0),
         Loop("retain", retain.run_once, every_s=3600.0, offset_s=1800.0),
     ]
+    if rule:
+        trade = open_trade(
+            configuration,
+            account=key.address,
+            nodes=nodes,
+            book=market,
+            codec=codec,
+            follow=follow,
+            journal=journal,
+            clock=clock,
+            events=events,
+        )
+        loops.append(Loop("trade", trade.run_once, every_s=15.0, offset_s=8.0, wakes=("submit",)))
     closers: list[Callable[[str], None]] = [lambda _: record.stop()]
     if configuration.telemetry.enabled:
         publish = Publish(
@@ -261,6 +279,9 @@ def _tell_start(configuration: Configuration, events: EventLog, account: str, da
         events.warning(
             "chain.unproven", advice="for development only: set chain.unproven to false and name two full nodes"
         )
+    if configuration.rule.enabled:
+        rule = configuration.rule
+        events.info("rule.on", self_first=rule.self_first, sell=rule.sell, buy=rule.buy)
     if not configuration.clock.require_synchronised:
         events.warning("clock.unchecked", advice="for development only: set clock.require_synchronised to true")
 

@@ -13,6 +13,8 @@ from agent.adapters.deployments import DeploymentFiles, load_market, load_market
 from agent.adapters.full_node import FullNode, HttpRpc
 from agent.adapters.keystore import ChainSigner, Keystore, recover_text
 from agent.adapters.market_chain import MarketChain
+from agent.adapters.node_headers import Seals
+from agent.light import clique
 
 # One node and one command: there is nobody else to ask, so it gets longer than a household's nodes do.
 _REQUEST_S = 15.0
@@ -35,7 +37,8 @@ def open_chain(url: str, *, allow_plain: bool, ca_file: str | None) -> MarketCha
     # No pin: the operator makes it, and holds the node to the deployment file instead.
     node = FullNode(name=rpc.name, area="", rpc=rpc, pin=None, monotonic=time.monotonic)
     market, bytecode = load_market()
-    return MarketChain(node, market, bytecode, load_market_logs)
+    seals = Seals(clique.signer, clique.header_hash)
+    return MarketChain(node, market, bytecode, logs=load_market_logs, seals=seals)
 
 
 def open_deployments(directory: Path) -> DeploymentFiles:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from agent.domain.outbox import Kind
+
 _DAY_S = 86_400
 
 
@@ -69,6 +71,19 @@ class Buy:
 
 
 Act = Redeem | Offer | Cancel | Buy
+
+
+def kind_of(act: Act) -> Kind:
+    """Of the outbox entry that carries an act."""
+    match act:
+        case Redeem():
+            return Kind.REDEEM
+        case Offer():
+            return Kind.OFFER
+        case Cancel():
+            return Kind.CANCEL
+        case Buy():
+            return Kind.BUY
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,19 @@ import argparse
 from collections.abc import Callable
 from importlib.metadata import version
 
-from agent.operator import approve, collect, deploy, fund, invoices, parameters, replace_meter, requests, suspend
+from agent.operator import (
+    approve,
+    collect,
+    consensus,
+    deploy,
+    fund,
+    invoices,
+    parameters,
+    replace_meter,
+    requests,
+    suspend,
+    trades,
+)
 from agent.operator.options import Commands, Shared, shared
 
 # One line a command, in the order of --help. A command's module has ``add(commands, shared)``, which adds its parser
@@ -19,6 +31,8 @@ _TABLE: tuple[Callable[[Commands, Shared], None], ...] = (
     suspend.add,
     replace_meter.add,
     parameters.add,
+    trades.add,
+    consensus.add,
     invoices.add,
     collect.add,
 )

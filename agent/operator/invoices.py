@@ -1,4 +1,8 @@
-"""``prosumer-operator invoices``: the invoices of one household or of all, as pages to print and for programs."""
+"""``prosumer-operator invoices``: the invoices of one household or of all, as pages to print and for programs.
+
+With ``--database`` the page for print names the household. The file for programs never does: it is compared with the
+household's own, byte by byte.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,9 @@ from agent.domain.market import Head, Settlement
 from agent.domain.market_events import OWN, Enrolled, MarketEvent, TariffSet, Wanted, concerned
 from agent.operator.answer import Answer, Misuse, Told
 from agent.operator.deployed import deployed_here
-from agent.operator.options import Commands, Shared, account, add_command, opened, whole
+from agent.operator.options import Commands, Shared, account, add_command, opened, register, whole
+from agent.operator.ports import Register
+from agent.privacy import close_process
 
 # The same as a household's default for what counts as final.
 _DEPTH = 12
@@ -74,7 +80,10 @@ class Bills:
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
     command = add_command(
-        commands, "invoices", "Work out households' invoices, to print and for programs.", [shared.chain, shared.output]
+        commands,
+        "invoices",
+        "Work out households' invoices, to print and for programs.",
+        [shared.chain, shared.database, shared.state, shared.output],
     )
     whose = command.add_mutually_exclusive_group(required=True)
     whose.add_argument("--household", type=account, metavar="ADDRESS", help="this household's")
@@ -120,7 +129,8 @@ def run(asked: argparse.Namespace) -> Answer:
         book = Book(deployed.pin.chain_id, contract, last)
         bills = work_out(wiring.chain, book, deployed.block, period, asked.household)
         unit = wiring.chain.settlement(contract)
-    printer = invoicing.Printer(asked.language, asked.time_zone, unit, issuer=asked.issuer)
+    names = _names(asked, book, bills.made)
+    printer = invoicing.Printer(asked.language, asked.time_zone, unit, issuer=asked.issuer, names=names)
     files = {invoice.household: issue(invoice, asked.output, printer) for invoice in bills.made}
     if bills.refused:
         listed = "; ".join(f"{household}: {why}" for household, why in bills.refused.items())
@@ -174,6 +184,23 @@ def work_out(chain: Chain, book: Book, first_block: int, period: Period, househo
     return Bills(enrolled, refused)
 
 
+def names_of(kept: Register, book: Book, made: Sequence[Invoice]) -> dict[str, str]:
+    """The names of the households of invoices, as far as the office has them in force.
+
+    Args:
+        kept: what the office keeps.
+        book: the market.
+        made: the invoices.
+    """
+    names = {}
+    for invoice in made:
+        profile = kept.profile(book.chain_id, book.contract, invoice.household)
+        personal = None if profile is None else kept.personal(profile.number)
+        if personal is not None:
+            names[invoice.household] = f"{personal.first_name} {personal.family_name}"
+    return names
+
+
 def issue(invoice: Invoice, folder: Path, printer: Printer) -> tuple[Path, Path]:
     """Write an invoice's two files.
 
@@ -193,6 +220,15 @@ def issue(invoice: Invoice, folder: Path, printer: Printer) -> tuple[Path, Path]
     printer.write(data, invoice_document.canonical(invoice))
     printer.write(page, printer.page(invoice))
     return data, page
+
+
+def _names(asked: argparse.Namespace, book: Book, made: Sequence[Invoice]) -> dict[str, str]:
+    # Only where the database is named: who bills need not be who registers.
+    if asked.database is None:
+        return {}
+    close_process()
+    with register(asked) as kept:
+        return names_of(kept, book, made)
 
 
 def _take(billing: Billing, event: MarketEvent, name: str, refused: dict[str, str]) -> None:

@@ -175,8 +175,9 @@ class Office:
 
 def _as_contracted(asked: Asked, rated_power_w: int) -> None:
     if asked.connection is not None and asked.connection.rated_power_w != rated_power_w:
+        stated_w = asked.connection.rated_power_w
         raise BadRequest(
-            f"the request states a rating of {asked.connection.rated_power_w} W, and --rated-power is {rated_power_w} W; compare with the"
+            f"the request states a rating of {stated_w} W, and --rated-power is {rated_power_w} W; compare with the"
             " connection's contract: if the request is wrong, the household puts household.rated_power_w right and runs"
             " 'prosumer-agent enrol' anew"
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from agent.domain.block_statistics import BuiltBlock
 from agent.domain.deployment import Deployed
 from agent.domain.fees import Fee, FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters, Settlement
@@ -87,6 +88,9 @@ class Chain(Protocol):
 
     def personal_data_hash(self, contract: str, account: str) -> bytes:
         """What stands for a household's personal data in the contract, 32 bytes; zeros if it was never enrolled."""
+
+    def headers(self, first_block: int, last_block: int) -> list[BuiltBlock]:
+        """Who built the blocks of a range, by their headers, in the chain's order."""
 
     def meter_owner(self, contract: str, meter_id: bytes) -> str:
         """The account that a meter is bound to, checksummed; the zero address if none."""

@@ -25,6 +25,8 @@ from agent.domain.refusals import told_refusal
 from agent.stages.desk_ports import Book, Codec, Nodes, Outbox
 from agent.stages.ports import Clock, Together
 
+__all__ = ["Book", "Desk"]
+
 # A price is shown to a person, and signed while it still means what it meant then.
 BUY_WITHIN_S = 600
 
@@ -85,6 +87,10 @@ class Desk:
         if self._settlement is None:
             self._settlement = self._nodes.settlement()
         return self._settlement
+
+    def parameters(self) -> Parameters:
+        """The market's parameters."""
+        return self._nodes.parameters()
 
     def wallet(self) -> Wallet:
         """What the household has."""
@@ -275,6 +281,9 @@ class Desk:
             BadRequest: with what was queued since, the household has not enough any more.
             JournalBusy: nothing was queued.
         """
+        until = plan.intent.expires_at
+        if until is not None and self._now() >= until:
+            raise BadRequest("that was planned too long ago and may not hold any more; look again and ask again")
         unit = self.settlement()
         with self._journal.transaction():
             if self._outbox.by_key(plan.intent.key) is not None:
@@ -294,6 +303,8 @@ class Desk:
         """The outbox first: what is mined between the two is then counted twice, and not left out."""
         if not self._clock.trusted():
             raise NotYet("this machine's clock is not set, so nothing can be said of times; 'check' says what to do")
+        if (why := self._outbox.halted()) is not None:
+            raise NotYet(f"nothing is sent at present: {why}. When that is settled: prosumer-agent keys resume")
         newest, fee = self._outbox.newest_id(), self._fee()
         spoken, state = self._pledged(fee), self._nodes.household()
         means = Means(state.tokens_wh, self._nodes.redeemable(), self._nodes.balance())

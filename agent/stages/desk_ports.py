@@ -53,6 +53,9 @@ class Outbox(Protocol):
     def open_entries(self) -> list[Entry]:
         """Entries that have not ended, oldest first."""
 
+    def halted(self) -> str | None:
+        """Why submission is stopped, or None."""
+
     def newest(self, kind: Kind, limit: int) -> list[Entry]:
         """The newest entries of a kind in any state, newest first."""
 

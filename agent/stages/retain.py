@@ -9,6 +9,8 @@ from agent.stages.ports import Clock
 
 _DAY_S = 86_400
 _YEAR_S = 365 * _DAY_S
+# The standing rule knows by its decisions which orders it has made, and none of them lives longer.
+_DECISIONS_LEAST_S = 31 * _DAY_S
 
 
 class MeterRows(Protocol):
@@ -32,11 +34,18 @@ class EventRows(Protocol):
         """Delete events older than ``before``; returns how many."""
 
 
+class DecisionRows(Protocol):
+    """The journal's rows of what the standing rule decided."""
+
+    def prune(self, before: int) -> int:
+        """Delete those of intervals that ended before ``before``, but never the last; returns how many."""
+
+
 class Retain:
     """Deletes what is old enough.
 
     Args:
-        minute_rows_days: how long minute rows and events are kept, days.
+        minute_rows_days: how long minute rows, events and decisions are kept, days; decisions for 31 at least.
         readings_years: how long readings are kept, years; what has not ended is kept however old it is.
     """
 
@@ -46,6 +55,7 @@ class Retain:
         meters: MeterRows,
         readings: ReadingRows,
         events: EventRows,
+        decisions: DecisionRows,
         clock: Clock,
         minute_rows_days: int,
         readings_years: int,
@@ -53,6 +63,7 @@ class Retain:
         self._meters = meters
         self._readings = readings
         self._events = events
+        self._decisions = decisions
         self._clock = clock
         self._minutes_s = minute_rows_days * _DAY_S
         self._readings_s = readings_years * _YEAR_S
@@ -65,6 +76,7 @@ class Retain:
         try:
             gone = self._meters.prune_minutes(now - self._minutes_s)
             gone += self._events.prune(now - self._minutes_s)
+            gone += self._decisions.prune(now - max(self._minutes_s, _DECISIONS_LEAST_S))
             gone += self._readings.prune(now - self._readings_s)
         except JournalBusy:  # the record stage says so; tomorrow is early enough
             return False

@@ -19,9 +19,9 @@ from agent.domain.orders import Trade, money_for
 from agent.domain.readings import Flags, Reading
 from agent.domain.samples import MeterRole
 
-HOUSE = "0x" + "Aa" * 20
-OTHER = "0x" + "Bb" * 20
-CONTRACT = "0x" + "Cc" * 20
+HOUSE = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
+OTHER = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+CONTRACT = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 BEGIN = 1_000_000
 
 

@@ -10,7 +10,7 @@ from agent.domain.market import HouseholdState, Parameters, Settlement
 from agent.domain.market_calls import BuyCall, CancelCall, MarketCall, OfferCall, RedeemCall
 from agent.domain.orders import PLACES, Order, cost_of
 
-NEIGHBOUR = "0x" + "33" * 20
+NEIGHBOUR = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
 UNIT = Settlement("Toman", "TOM", 4)
 _CALLS = {made.__name__: made for made in (OfferCall, CancelCall, BuyCall, RedeemCall)}
 

@@ -226,7 +226,7 @@ def test_an_event_that_is_missing_is_noticed() -> None:
 
     with pytest.raises(BadRequest, match="an event between them is missing"):
         invoice(HOUSE, without_replacement, ALWAYS, life.book())
-    with pytest.raises(BadRequest, match="the enrolment of household 0xAa"):
+    with pytest.raises(BadRequest, match="the enrolment of household 0xd8"):
         invoice(HOUSE, life.events[2:], ALWAYS, life.book())
     life.replace(MeterRole.CONSUMPTION, 0, 0)
     first, second = (index for index, event in enumerate(life.events) if isinstance(event, MeterReplaced))

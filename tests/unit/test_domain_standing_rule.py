@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.cli import explain
 from agent.domain.decisions import Act, Buy, Cancel, Decision, Offer, Redeem, Step, Today, done_on_day, numbers_offered
 from agent.domain.market import Parameters
 from agent.domain.orders import PLACES, Order, cost_of, money_for
@@ -356,4 +357,5 @@ def test_every_step_has_a_reason_in_words(limits: Limits, seen: Situation) -> No
     steps = decide(limits, seen, NOW)
 
     assert steps or not (limits.self_first or limits.sell_at_least is not None or limits.buy_at_most is not None)
+    assert all(name in explain._WORDS for step in steps for name in step.facts), "explained in words, too"
     assert all(step.why and not any(sign.isdigit() for sign in step.why.replace("256", "")) for step in steps)

@@ -1,0 +1,32 @@
+"""``buy``: buy all or part of another household's order."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from agent.cli import trading
+from agent.domain.plans import Plan
+from agent.stages.desk import Desk
+
+
+def command(asked: argparse.Namespace) -> int:
+    """Carry out ``buy``."""
+    if asked.cheapest and asked.energy is None:
+        print("prosumer-agent buy: --cheapest needs --energy: how much to buy", file=sys.stderr)
+        return trading.MISUSE
+    return trading.carry_out(asked, lambda desk: planned(asked, desk))
+
+
+def planned(asked: argparse.Namespace, desk: Desk) -> Plan:
+    """What is asked for, judged and priced.
+
+    Args:
+        asked: ``order`` or ``cheapest``, and ``energy`` and ``most_price``.
+        desk: where.
+    """
+    most = None if asked.most_price is None else trading.price(asked.most_price, desk.settlement())
+    if asked.cheapest:
+        return desk.cheapest(asked.energy, most)
+    seller, number = asked.order
+    return desk.purchase(seller, number, asked.energy, most_price=most)

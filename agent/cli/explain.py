@@ -1,0 +1,134 @@
+"""``orders --explain``: what the standing rule decided after the last intervals, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agent.cli import table
+from agent.domain.amounts import told_kwh, told_money, told_price
+from agent.domain.decisions import Act, Buy, Cancel, Decision, Offer, Redeem, Step, kind_of
+from agent.domain.market import Settlement
+
+# The facts of a step in words; what their values are counted in is in the last part of their names, and those without
+# one are prices.
+_WORDS = {
+    "tokens_wh": "tokens",
+    "redeemable_wh": "consumption to be redeemed",
+    "needed_wh": "needed for own consumption",
+    "keep_wh": "kept",
+    "surplus_wh": "surplus",
+    "short_wh": "consumption without tokens",
+    "freed_wh": "returns from own orders",
+    "least_wh": "least of an order",
+    "day_left_wh": "left of the day's energy",
+    "day_left_wei": "left of the day's money",
+    "purse_wei": "to spend",
+    "price": "price",
+    "floor": "floor",
+    "ceiling": "ceiling",
+    "cheapest": "cheapest of others",
+    "limit": "limit",
+    "service_cost": "service cost",
+    "expires_at": "until",
+    "age_s": "ended ago",
+    "period_s": "period",
+}
+
+
+def told(decisions: Sequence[Decision], unit: Settlement | None) -> str:
+    """The decisions for a person.
+
+    Args:
+        decisions: newest first.
+        unit: what money is called; None if no full node could be asked, and money is then in wei.
+    """
+    if not decisions:
+        return (
+            "The standing rule has decided nothing yet. It is off unless rule.enabled is true in the configuration, and"
+            " decides after each interval whose reading is on the chain."
+        )
+    return "\n\n".join(_decision(decision, unit) for decision in decisions)
+
+
+def as_json(decisions: Sequence[Decision]) -> str:
+    """The same for a program."""
+    return table.as_json({"decisions": [_plain(decision) for decision in decisions]})
+
+
+def _plain(decision: Decision) -> dict[str, object]:
+    return {
+        "intervalEnd": decision.interval_end,
+        "decidedAt": decision.decided_at,
+        "steps": [
+            {
+                "act": None if step.act is None else {"kind": kind_of(step.act), **_fields(step.act)},
+                "why": step.why,
+                "facts": _camel(step.facts),
+            }
+            for step in decision.steps
+        ],
+    }
+
+
+def _fields(act: Act) -> Mapping[str, object]:
+    plain = table.plain(act)
+    return plain if isinstance(plain, Mapping) else {}
+
+
+def _camel(facts: Mapping[str, int]) -> dict[str, int]:
+    named = {}
+    for name, value in facts.items():
+        first, *rest = name.split("_")
+        named[first + "".join(part.capitalize() for part in rest)] = value
+    return named
+
+
+def _decision(decision: Decision, unit: Settlement | None) -> str:
+    lines = [f"interval to {table.moment(decision.interval_end)}, decided {table.moment(decision.decided_at)}"]
+    for step in decision.steps:
+        lines.append(f"  {'- ' + step.why if step.act is None else '* ' + _act(step.act, unit) + ': ' + step.why}")
+        if step.facts:
+            lines.append(f"      {_facts(step, unit)}")
+    return "\n".join(lines)
+
+
+def _act(act: Act, unit: Settlement | None) -> str:
+    match act:
+        case Redeem():
+            return f"redeem {told_kwh(act.energy_wh)}"
+        case Offer():
+            until = table.moment(act.expires_at)
+            return f"offer {told_kwh(act.energy_wh)} at {_price(act.price, unit)} until {until}, order {act.number}"
+        case Cancel():
+            return f"take order {act.number} back, {told_kwh(act.energy_wh)}"
+        case Buy():
+            return (
+                f"buy {told_kwh(act.energy_wh)} of order {act.seller}/{act.number} at {_price(act.price, unit)},"
+                f" {_money(act.cost_wei, unit)} with the service cost"
+            )
+
+
+def _facts(step: Step, unit: Settlement | None) -> str:
+    return ", ".join(f"{_WORDS.get(name, name)} {_value(name, value, unit)}" for name, value in step.facts.items())
+
+
+def _value(name: str, value: int, unit: Settlement | None) -> str:
+    match name.rsplit("_", maxsplit=1)[-1]:
+        case "wh":
+            return told_kwh(value)
+        case "wei":
+            return _money(value, unit)
+        case "at":
+            return table.moment(value)
+        case "s":
+            return f"{value} s"
+        case _:
+            return _price(value, unit)
+
+
+def _money(wei: int, unit: Settlement | None) -> str:
+    return f"{wei:,} wei" if unit is None else told_money(wei, unit)
+
+
+def _price(wei_per_kwh: int, unit: Settlement | None) -> str:
+    return f"{wei_per_kwh:,} wei/kWh" if unit is None else told_price(wei_per_kwh, unit)

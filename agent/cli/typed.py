@@ -1,0 +1,50 @@
+"""What a person types about orders, as argparse takes it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from agent.configuration.checks import an_address
+from agent.domain.amounts import typed_kwh
+from agent.domain.orders import MOST_NUMBER
+
+_SECONDS = {"min": 60, "h": 3_600, "d": 86_400}
+_SPAN = re.compile(r"([0-9]{1,6})(min|h|d)")
+
+
+def energy(text: str) -> int:
+    """Energy typed in kWh, in Wh."""
+    try:
+        energy_wh = typed_kwh(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if energy_wh == 0:
+        raise argparse.ArgumentTypeError("no energy is asked for; 0.001 kWh or more is right")
+    return energy_wh
+
+
+def span(text: str) -> int:
+    """A span of time such as ``90min``, ``24h`` or ``7d``, in seconds."""
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no span of time; 90min, 24h and 7d are")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def number(text: str) -> int:
+    """An order's number."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MOST_NUMBER:
+        raise argparse.ArgumentTypeError(f"{text!r} is no order's number; 'prosumer-agent orders --mine' shows yours")
+    return int(text)
+
+
+def order(text: str) -> tuple[str, int]:
+    """An order as ``orders`` shows it: its seller's address and its number, with a slash between them."""
+    seller, slash, rest = text.partition("/")
+    if not slash:
+        raise argparse.ArgumentTypeError(f"{text!r} names no order; SELLER/NUMBER does, as 'orders' shows it")
+    try:
+        return an_address(seller), number(rest)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

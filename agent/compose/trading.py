@@ -1,0 +1,105 @@
+"""What the trading commands use: the desk beside the daemon, on the journal that the daemon holds.
+
+A command writes one thing only, a queued intent, in one short transaction of its own; the daemon signs and sends it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from agent.adapters.journal import FILE_NAME, Journal
+from agent.adapters.journal_hold import held
+from agent.adapters.market import Market
+from agent.adapters.node_pool import NodePool
+from agent.adapters.outbox_rows import OutboxRows
+from agent.compose import parts
+from agent.configuration import Configuration
+from agent.domain.errors import BadRequest
+from agent.domain.outbox import Entry
+from agent.stages.desk import Book, Desk
+from contracts import load_artifact
+
+
+@dataclass(frozen=True, slots=True)
+class TradingRoom:
+    """The desk, and what has become of an order."""
+
+    desk: Desk
+    unproven: bool
+    directory: Path
+    outbox: OutboxRows
+    closers: ExitStack
+
+    def agent_runs(self) -> bool:
+        """Whether an agent holds the journal: what is queued is signed and sent by it alone."""
+        return held(self.directory)
+
+    def seen(self, key: str) -> tuple[Entry, str] | None:
+        """The entry with a key, and why it is in its state; None if there is none.
+
+        Raises:
+            JournalBusy: the journal cannot be read just now.
+        """
+        entry = self.outbox.by_key(key)
+        return None if entry is None else (entry, self.outbox.why(entry.id))
+
+    def close(self) -> None:
+        """Let go of the nodes and the journal."""
+        self.closers.close()
+
+
+def make_desk(configuration: Configuration, journal: Journal, nodes: NodePool, book: Book) -> Desk:
+    """The desk over a journal and the full nodes.
+
+    Args:
+        configuration: whose it is.
+        journal: where it queues.
+        nodes: what it asks.
+        book: everybody's orders.
+    """
+    return Desk(
+        account=configuration.household.account,
+        contract=configuration.chain.contract,
+        most_fee=configuration.fees.max_fee_per_gas_wei,
+        outbox=OutboxRows(journal),
+        journal=journal,
+        nodes=nodes,
+        book=book,
+        codec=Market(load_artifact().abi),
+        clock=parts.open_clock(configuration),
+    )
+
+
+def open_trading(configuration: Configuration) -> TradingRoom:
+    """The desk for one command.
+
+    Raises:
+        BadRequest: there is no journal yet, or it is of another release.
+        JournalBusy: it cannot be opened just now.
+        ConfigurationInvalid: a node's URL is none, or plain without leave.
+    """
+    directory = configuration.journal.directory
+    if not (directory / FILE_NAME).exists():
+        raise BadRequest(f"there is no journal in {directory}; start the agent once: systemctl start prosumer-agent")
+    with ExitStack() as closers:
+        journal = Journal(directory / FILE_NAME)
+        closers.callback(journal.close)
+        if not journal.current():
+            raise BadRequest(
+                f"the journal in {directory} is of another release than this command; restart the agent, which brings"
+                " it up to date: systemctl restart prosumer-agent"
+            )
+        # A person hears what is wrong from the command itself; its parts' log is for those who look further.
+        log = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr), wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
+        )
+        nodes = parts.open_nodes(configuration, log)
+        closers.callback(nodes.close)
+        desk = make_desk(configuration, journal, nodes, parts.open_market_events(configuration, nodes))
+        return TradingRoom(desk, configuration.chain.unproven, directory, OutboxRows(journal), closers.pop_all())

@@ -1,0 +1,1 @@
+"""What can be checked of a chain without trusting who tells it: no input, no output."""
