@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +16,8 @@ from agent.domain.invoice_document import canonical
 from agent.domain.invoices import Period
 from agent.domain.market import Head, Settlement
 from agent.domain.market_events import Enrolled, MarketEvent, MeterReplaced, Wanted, concerned
+from agent.domain.office_requests import KeptRequest, RequestKind, RequestState
+from agent.domain.personal_data import PersonalData
 from agent.domain.samples import MeterRole
 from agent.operator import invoices
 from agent.operator.answer import Misuse
@@ -137,12 +137,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_names_are_those_in_force_and_an_erased_one_is_none() -> None:
     class Kept(Register):  # only what is asked; the protocol's own bodies are empty
-        def profile(self, chain_id: int, contract: str, household: str) -> Any:
-            assert (chain_id, contract) == (1337, CONTRACT)
-            return SimpleNamespace(number=1 if household == HOUSE else 2)
+        def profile(self, chain_id: int, contract: str, household: str) -> KeptRequest | None:
+            number = 1 if household == HOUSE else 2
+            return KeptRequest(
+                number, RequestKind.ENROLMENT, chain_id, contract, household, 0, "0x", RequestState.APPROVED,
+                0, 0, "office", "", "0x", None,
+            )  # fmt: skip
 
-        def personal(self, number: int) -> Any:
-            return SimpleNamespace(first_name="Maryam", family_name="Ahmadi") if number == 1 else None
+        def personal(self, number: int) -> PersonalData | None:
+            return PersonalData("Maryam", "Ahmadi", "0084575948") if number == 1 else None
 
     life = neighbours()
     made = invoices.work_out(Chain(life.events), life.book(), 1, EVER, None).made
