@@ -200,8 +200,8 @@ def build(
         Loop("record", record.run_once, every_s=1.0, offset_s=0.2, wakes=("seal",)),
         Loop("seal", seal.run_once, every_s=5.0, wakes=("submit", "publish")),
         Loop("submit", submit.run_once, every_s=5.0),
-        # What the contract has booked is the rule's to decide upon, where there is one.
-        Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5, wakes=("trade",) if rule else ()),
+        # What the contract has booked is the rule's to decide upon, where there is one, and has made events.
+        Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5, wakes=("ledger", *(["trade"] if rule else ()))),
         Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, at_once=True, wakes=("record",)),
         Loop("ledger", ledger.run_once, every_s=30.0, offset_s=5.0, wakes=("ledger",)),
         # An interval's events in one commit: each commit wears the card.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from simulators.control import ControlSocket, answer
-from simulators.demo.home import Home
+from simulators.demo.home import Home, invoices_agree
 from simulators.demo.outcome import MarketOutcome
 from simulators.demo.scenes import PRICES, SHADY, SUNNY, scene
 from simulators.ground import Ground
@@ -77,12 +77,13 @@ class Demo:
             if all(home.agent.poll() is None for home in homes):
                 self._settle(homes)
             ended = [home.end() for home in homes]
+            agree = invoices_agree(ground, homes)
             outcome = MarketOutcome(
                 homes=ended,
                 sales=ground.ledger.sales(),
                 supply_wh=ground.ledger.supply_wh(),
                 escrow_wh=ground.ledger.escrow_wh(),
-                invoices_agree={},
+                invoices_agree=agree,
             )
         return _sum_up(outcome, trades_expected=watched_s >= _TRADE_S)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -56,24 +57,52 @@ class Narrator:
             self.faults[event] = self.faults.get(event, 0) + 1
             said = " → ".join(str(told[name]) for name in ("problem", "advice") if told.get(name))
             self.say(f"{level:9} {' '.join((event, *_subject(told)))}: {said}")
-        elif event == "interval.closed":
-            self.say(
-                f"signed    interval to {time.strftime('%H:%M:%S', time.gmtime(told['interval_end']))}Z:"
-                f" produced {told['produced_wh'] / 1000:.3f} kWh, consumed {told['consumed_wh'] / 1000:.3f} kWh"
-                + "".join(f", {meaning}" for bit, meaning in _FLAGS.items() if told["flags"] & bit)
-            )
-        elif event == "transaction.sent":
-            self.say(f"sent      {told['kind']} {told['tx_hash'][:18]}… is in the mempool")
-        elif event == "transaction.included":
-            self.say(f"included  {told['kind']} {told['tx_hash'][:18]}… in block {told['block']}")
-        elif event == "transaction.final":
-            self.say(f"FINAL     {told['kind']} {told['tx_hash'][:18]}… (unproven: a development chain seals nothing)")
-        elif event == "rule.decided":
-            self.say(f"rule      {told.get('did') or told.get('why')}")
-        elif event == "trade.concluded":
-            self.say(f"TRADE     {told['energy_wh'] / 1000:.3f} kWh {told.get('side', '')}".rstrip())
-        elif event in {"meter.back", "broker.back", "parameters.changed", "epoch.opened", "agent.started"}:
+        elif event in _LINES:
+            for what in _LINES[event](told):
+                self.say(what)
+        elif event in _NAMED:
             self.say(f"          {' '.join((event, *_subject(told)))}")
+
+
+def _closed(told: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"signed    interval to {time.strftime('%H:%M:%S', time.gmtime(told['interval_end']))}Z:"
+        f" produced {told['produced_wh'] / 1000:.3f} kWh, consumed {told['consumed_wh'] / 1000:.3f} kWh"
+        + "".join(f", {meaning}" for bit, meaning in _FLAGS.items() if told["flags"] & bit)
+    )
+
+
+def _sent(told: dict[str, Any]) -> Iterator[str]:
+    yield f"sent      {told['kind']} {told['tx_hash'][:18]}… is in the mempool"
+
+
+def _included(told: dict[str, Any]) -> Iterator[str]:
+    yield f"included  {told['kind']} {told['tx_hash'][:18]}… in block {told['block']}"
+
+
+def _final(told: dict[str, Any]) -> Iterator[str]:
+    yield f"FINAL     {told['kind']} {told['tx_hash'][:18]}… (unproven: a development chain seals nothing)"
+
+
+def _decided(told: dict[str, Any]) -> Iterator[str]:
+    for act in told["acts"]:
+        yield f"rule      {act}"
+
+
+def _traded(told: dict[str, Any]) -> Iterator[str]:
+    paid = told["price_wei"] + (told["service_cost_wei"] if told["side"] == "bought" else 0)
+    yield f"TRADE     {told['side']} {told['energy_wh'] / 1000:.3f} kWh for {paid / 1e18:.6f} ETH"
+
+
+_LINES: Final[dict[str, Callable[[dict[str, Any]], Iterator[str]]]] = {
+    "interval.closed": _closed,
+    "transaction.sent": _sent,
+    "transaction.included": _included,
+    "transaction.final": _final,
+    "rule.decided": _decided,
+    "trade.concluded": _traded,
+}
+_NAMED: Final = {"meter.back", "broker.back", "parameters.changed", "epoch.opened", "agent.started"}
 
 
 def _subject(told: dict[str, Any]) -> tuple[str, ...]:
