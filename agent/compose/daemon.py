@@ -214,7 +214,6 @@ def build(
             account=key.address,
             nodes=nodes,
             book=market,
-            codec=codec,
             follow=follow,
             journal=journal,
             clock=clock,
