@@ -44,7 +44,7 @@ def add(command: Maker, listing: argparse.ArgumentParser) -> None:
         made.epilog = _HOW.format(what=what, until=until)
         return made
 
-    _sell(asking("sell", "Offer energy, or take an order back.", "order"))
+    _sell(asking("sell", "Offer energy, or take an order back.", "order", ", but not beyond its own end"))
     _buy(
         asking(
             "buy",
