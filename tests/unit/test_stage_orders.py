@@ -156,10 +156,17 @@ def test_a_refusal_behind_what_is_not_mined_is_asked_again(home: Home) -> None:
     assert {entry.state for entry in trades(home)} == {State.FINAL}
 
 
-def test_a_report_is_rehearsed_behind_an_order_and_not_behind_a_report(home: Home) -> None:
+def test_a_report_is_rehearsed_behind_an_order_and_not_behind_a_report(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[bytes] = []
     rehearse = home.chain.rehearse
-    home.chain.rehearse = lambda to, data, value=0: (asked.append(data), rehearse(to, data, value))[1]  # type: ignore[method-assign]
+
+    def counted(to: str, data: bytes, value: int = 0) -> None:
+        asked.append(data)
+        rehearse(to, data, value)
+
+    monkeypatch.setattr(home.chain, "rehearse", counted)
     offers(home)
     home.turns("submit")
     sealed(home)
