@@ -78,6 +78,8 @@ class Broker:
         persistence: Whether sessions, retained and queued messages outlive a clean stop.
         directory: Where configuration and persistence go; a temporary one, removed at the end, otherwise.
         embedded: Take the embedded broker, or never (None: when there is no Mosquitto).
+        busy: For tens of thousands of messages: it logs subscriptions and faults alone, and keeps what waits for a
+            slow subscriber instead of dropping it beyond a thousand messages. Mosquitto only.
 
     Raises:
         StartError: There is neither broker, or the embedded one was asked for more than it has.
@@ -91,7 +93,9 @@ class Broker:
         persistence: bool = True,
         directory: Path | None = None,
         embedded: bool | None = None,
+        busy: bool = False,
     ) -> None:
+        self._busy = busy
         self.port = port or _free_port()
         self._security = security
         self._persistence = persistence
@@ -175,7 +179,10 @@ class Broker:
 
     def _mosquitto_child(self) -> Child:
         # stderr: on a pipe, what goes to stdout is kept back by the thousand bytes.
-        lines = [f"listener {self.port} 127.0.0.1", "log_dest stderr", "log_type all"]
+        kinds = ("error", "warning", "notice", "subscribe") if self._busy else ("all",)
+        lines = [f"listener {self.port} 127.0.0.1", "log_dest stderr", *(f"log_type {kind}" for kind in kinds)]
+        if self._busy:
+            lines.append("max_queued_messages 100000")
         if os.geteuid() == 0:
             lines.append("user root")  # else it changes to a user that cannot read a test's directory
         if self._persistence:

@@ -53,6 +53,7 @@ class Scene:
         confirmations: How often a fall or a jump must repeat before the agent believes it.
         state: Where the agent keeps its journal; below `directory` where it is left out.
         site: Where the household stands and what is on its roof.
+        profile: Who the household is, as `prosumer-agent enrol --profile` reads it.
         settings: Further sections of the agent's configuration, such as its standing rule.
     """
 
@@ -68,6 +69,7 @@ class Scene:
     confirmations: int = 5
     state: Path | None = None
     site: Site = field(default_factory=Site)
+    profile: str = _PROFILE
     settings: str = ""
 
 
@@ -211,7 +213,7 @@ class Rig:
         )["address"]
         self.use_nodes([self.chain.url])
         request, profile = scene.directory / "enrolment.json", scene.directory / "profile.toml"
-        write_private(profile, _PROFILE)
+        write_private(profile, scene.profile)
         self.agent("enrol", "--output", str(request), "--profile", str(profile), "--yes")
         self.operator("approve", str(request), *self.market.operator_options, "--fund", str(_FUND_WEI), "--yes")
 

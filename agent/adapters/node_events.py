@@ -166,11 +166,14 @@ class NodeEvents:
         pool: the nodes.
         logs: the contract's events.
         agreement: how many nodes must say the same before it counts as final.
+        pieces_at_once: how much of the order book one call reads at most, in pieces of ``MOST_BLOCKS`` blocks; what is
+            left is for the next call. None reads it whole, however long that takes.
     """
 
-    def __init__(self, pool: Pool, logs: MarketLogs, *, agreement: int) -> None:
+    def __init__(self, pool: Pool, logs: MarketLogs, *, agreement: int, pieces_at_once: int | None = None) -> None:
         self._pool = pool
         self._agreement = agreement
+        self._pieces_at_once = pieces_at_once
         self._proper = EventReader(logs, headers=True)
         self._quick = EventReader(logs, headers=False)
         self._lock = threading.Lock()
@@ -224,7 +227,7 @@ class NodeEvents:
         book as it stood some blocks ago is kept, in memory: the first call reads the blocks of five weeks.
 
         Raises:
-            NodeUnavailable: no node gave a usable answer.
+            NodeUnavailable: no node gave a usable answer, or there is more to read than one call reads.
         """
         return self._newest_book().unfinished()
 
@@ -235,7 +238,7 @@ class NodeEvents:
             now: UTC epoch seconds.
 
         Raises:
-            NodeUnavailable: no node gave a usable answer.
+            NodeUnavailable: as for ``standing_orders``.
         """
         return self._newest_book().open_at(now)
 
@@ -255,20 +258,25 @@ class NodeEvents:
             started = sorted(self._pool.answers(lambda node: first_block_since(node, since)))
             # The lower of two: too early costs a few requests, too late would hide orders.
             self._book, self._settled = OrderBook(), (started[(len(started) - 1) // 2] - 1, "")
+        self._settle(self._book, head.number - _UNSETTLED_BLOCKS)
         settled, before = self._settled
-        if head.number - _UNSETTLED_BLOCKS > settled:
-            to = head.number - _UNSETTLED_BLOCKS
-            self._settled = settled, before = self._feed(self._book, settled + 1, to, before)
         newest = self._book.copy()
-        self._feed(newest, settled + 1, head.number, before)
+        for first, last in pieces(settled + 1, head.number):
+            before = self._feed(newest, first, last, before)
         return newest
 
-    def _feed(self, book: OrderBook, first_block: int, last_block: int, before: str) -> tuple[int, str]:
-        for first, last in pieces(first_block, last_block):
-            part = self._agreed(self._quick, Wanted(ORDERS), first, last, 1)
-            before = _goes_on(part, before)
-            book.feed(part.events)
-        return last_block, before
+    def _settle(self, book: OrderBook, to: int) -> None:
+        """Read on to a block, and keep how far that came: a call that breaks off does not begin anew."""
+        for count, (first, last) in enumerate(pieces(self._settled[0] + 1, to)):
+            if count == self._pieces_at_once:
+                raise NodeUnavailable(f"the order book is read up to block {self._settled[0]} of {to}; it goes on")
+            self._settled = last, self._feed(book, first, last, self._settled[1])
+
+    def _feed(self, book: OrderBook, first: int, last: int, before: str) -> str:
+        part = self._agreed(self._quick, Wanted(ORDERS), first, last, 1)
+        before = _goes_on(part, before)
+        book.feed(part.events)
+        return before
 
     def _agreed(self, reader: EventReader, wanted: Wanted, first: int, last: int, agreement: int) -> Stretch:
         answers = self._pool.answers(lambda node: reader.read(node, wanted, first, last), agreement)

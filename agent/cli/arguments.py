@@ -6,12 +6,11 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
-from agent.cli import trading_arguments
+from agent.cli import trading_arguments, typed
 from agent.configuration.line import parse_line
 from agent.domain.lines import Line
 
 DEFAULT_CONFIGURATION = Path("/etc/prosumer-agent/prosumer-agent.toml")
-_MOST_ROWS = 100_000
 
 _EPILOG = """\
 exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (every problem named)
@@ -27,12 +26,6 @@ def _line(text: str) -> Line:
         return parse_line(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _rows(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _MOST_ROWS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows; 1 to {_MOST_ROWS} is")
-    return int(text)
 
 
 def moment(text: str) -> int:
@@ -129,7 +122,9 @@ def parser() -> argparse.ArgumentParser:
     enrol.add_argument("--yes", action="store_true", help="sign without asking")
     command("status", "The agent at one glance, also while it runs.", module="status", parent=listing)
     readings = command("readings", "The newest readings and how far they have come.", module="readings", parent=listing)
-    readings.add_argument("--limit", type=_rows, default=24, metavar="ROWS", help="how many (default: %(default)s)")
+    readings.add_argument(
+        "--limit", type=typed.rows, default=24, metavar="ROWS", help="how many (default: %(default)s)"
+    )
     readings.add_argument(
         "--since",
         type=moment,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 from collections.abc import Mapping, Sequence
 
 from agent.cli import table
+from agent.cli.settlement import WEI, settlement
+from agent.configuration import load
 from agent.domain.amounts import told_kwh, told_money, told_price
 from agent.domain.decisions import Act, Buy, Cancel, Decision, Offer, Redeem, Step, kind_of
 from agent.domain.market import Settlement
@@ -35,12 +39,31 @@ _WORDS = {
 }
 
 
-def told(decisions: Sequence[Decision], unit: Settlement | None) -> str:
+def command(asked: argparse.Namespace) -> int:
+    """Carry out ``orders --explain``.
+
+    Raises:
+        BadRequest: there is no journal yet.
+    """
+    configuration = load(asked.config, os.environ)
+    # Here, so that a bad configuration is told without loading the journal's library.
+    from agent.compose.looking import open_journal_view  # noqa: PLC0415
+
+    view = open_journal_view(configuration)
+    try:
+        decisions = view.decisions(asked.limit)
+    finally:
+        view.close()
+    print(as_json(decisions) if asked.json else told(decisions, settlement(configuration) if decisions else WEI))
+    return 0
+
+
+def told(decisions: Sequence[Decision], unit: Settlement) -> str:
     """The decisions for a person.
 
     Args:
         decisions: newest first.
-        unit: what money is called; None if no full node could be asked, and money is then in wei.
+        unit: what money is called.
     """
     if not decisions:
         return (
@@ -83,7 +106,7 @@ def _camel(facts: Mapping[str, int]) -> dict[str, int]:
     return named
 
 
-def _decision(decision: Decision, unit: Settlement | None) -> str:
+def _decision(decision: Decision, unit: Settlement) -> str:
     lines = [f"interval to {table.moment(decision.interval_end)}, decided {table.moment(decision.decided_at)}"]
     for step in decision.steps:
         lines.append(f"  {'- ' + step.why if step.act is None else '* ' + _act(step.act, unit) + ': ' + step.why}")
@@ -92,43 +115,35 @@ def _decision(decision: Decision, unit: Settlement | None) -> str:
     return "\n".join(lines)
 
 
-def _act(act: Act, unit: Settlement | None) -> str:
+def _act(act: Act, unit: Settlement) -> str:
     match act:
         case Redeem():
             return f"redeem {told_kwh(act.energy_wh)}"
         case Offer():
             until = table.moment(act.expires_at)
-            return f"offer {told_kwh(act.energy_wh)} at {_price(act.price, unit)} until {until}, order {act.number}"
+            return f"offer {told_kwh(act.energy_wh)} at {told_price(act.price, unit)} until {until}, order {act.number}"
         case Cancel():
             return f"take order {act.number} back, {told_kwh(act.energy_wh)}"
         case Buy():
             return (
-                f"buy {told_kwh(act.energy_wh)} of order {act.seller}/{act.number} at {_price(act.price, unit)},"
-                f" {_money(act.cost_wei, unit)} with the service cost"
+                f"buy {told_kwh(act.energy_wh)} of order {act.seller}/{act.number} at {told_price(act.price, unit)},"
+                f" {told_money(act.cost_wei, unit)} with the service cost"
             )
 
 
-def _facts(step: Step, unit: Settlement | None) -> str:
+def _facts(step: Step, unit: Settlement) -> str:
     return ", ".join(f"{_WORDS.get(name, name)} {_value(name, value, unit)}" for name, value in step.facts.items())
 
 
-def _value(name: str, value: int, unit: Settlement | None) -> str:
+def _value(name: str, value: int, unit: Settlement) -> str:
     match name.rsplit("_", maxsplit=1)[-1]:
         case "wh":
             return told_kwh(value)
         case "wei":
-            return _money(value, unit)
+            return told_money(value, unit)
         case "at":
             return table.moment(value)
         case "s":
             return f"{value} s"
         case _:
-            return _price(value, unit)
-
-
-def _money(wei: int, unit: Settlement | None) -> str:
-    return f"{wei:,} wei" if unit is None else told_money(wei, unit)
-
-
-def _price(wei_per_kwh: int, unit: Settlement | None) -> str:
-    return f"{wei_per_kwh:,} wei/kWh" if unit is None else told_price(wei_per_kwh, unit)
+            return told_price(value, unit)

@@ -10,18 +10,16 @@ from collections.abc import Sequence
 
 from agent.cli import table
 from agent.cli.invoice_screen import Speaking, told, told_differences
+from agent.cli.settlement import WEI, settlement
 from agent.configuration import Configuration, load
 from agent.domain import invoice_document
 from agent.domain.billing import invoice
-from agent.domain.errors import BadRequest, NodeUnavailable, NotYet
+from agent.domain.errors import BadRequest, NotYet
 from agent.domain.invoice_document import Difference, Issued
 from agent.domain.invoices import Book, Invoice, Period
-from agent.domain.market import Settlement
 from agent.domain.market_events import MarketEvent
 
 DONE, DIFFERENT = 0, 1
-# What is shown where no full node says what the unit is called: the figures as the chain has them.
-_WEI = Settlement(name="wei", symbol="wei", decimals=0)
 
 
 def command(asked: argparse.Namespace) -> int:
@@ -49,7 +47,7 @@ def command(asked: argparse.Namespace) -> int:
     made = own(configuration, events, period, followed, issued)
     differences = None if issued is None else invoice_document.differences(made, issued)
     language = asked.language or shown.language
-    unit = _WEI if asked.json and asked.html is None else _settlement(configuration)
+    unit = WEI if asked.json and asked.html is None else settlement(configuration)
     if asked.html is not None:
         page = invoicing.printed(made, invoicing.tongue(language, shown.time_zone, unit), own=True)
         invoicing.write(asked.html, page)
@@ -100,16 +98,6 @@ def own(
             " compare again when the agent has read on"
         )
     return made
-
-
-def _settlement(configuration: Configuration) -> Settlement:
-    from agent.compose import invoicing  # noqa: PLC0415 - as above
-
-    try:
-        return invoicing.settlement(configuration)
-    except NodeUnavailable as error:
-        print(f"prosumer-agent: money is shown in wei, since no full node names its unit: {error}", file=sys.stderr)
-        return _WEI
 
 
 def _print_json(made: Invoice, differences: list[Difference] | None) -> None:

@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from agent.cli import table, trading
+from agent.cli import explain, table, trading
 from agent.domain.amounts import told_price
 from agent.domain.market import Parameters, Settlement
 from agent.domain.orders import Order
@@ -19,6 +19,8 @@ _OWN = ("number", "kWh", "price", "until", "state")
 
 def command(asked: argparse.Namespace) -> int:
     """Carry out ``orders``."""
+    if asked.explain:
+        return explain.command(asked)
     room = trading.open_room(asked)
     try:
         desk = room.desk

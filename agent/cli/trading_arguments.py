@@ -44,7 +44,7 @@ def add(command: Maker, listing: argparse.ArgumentParser) -> None:
         made.epilog = _HOW.format(what=what, until=until)
         return made
 
-    _sell(asking("sell", "Offer energy, or take an order back.", "order"))
+    _sell(asking("sell", "Offer energy, or take an order back.", "order", ", but not beyond its own end"))
     _buy(
         asking(
             "buy",
@@ -55,7 +55,14 @@ def add(command: Maker, listing: argparse.ArgumentParser) -> None:
     )
     _redeem(asking("redeem", "Use energy tokens up against your own consumption.", "redemption"))
     orders = command("orders", "Open orders of others, cheapest first, and your own.", module="orders", parent=listing)
-    orders.add_argument("--mine", action="store_true", help="your own alone")
+    what = orders.add_mutually_exclusive_group()
+    what.add_argument("--mine", action="store_true", help="your own alone")
+    what.add_argument(
+        "--explain", action="store_true", help="what the standing rule decided after the last intervals, and why"
+    )
+    orders.add_argument(
+        "--limit", type=typed.rows, default=8, metavar="ROWS", help="of how many intervals (default: %(default)s)"
+    )
     command("wallet", "What the household holds: energy, energy in escrow, money.", module="wallet", parent=listing)
 
 

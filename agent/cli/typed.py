@@ -1,4 +1,4 @@
-"""What a person types about orders, as argparse takes it."""
+"""What a person types about orders and lists, as argparse takes it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from agent.configuration.checks import an_address
 from agent.domain.amounts import typed_kwh
 from agent.domain.orders import MOST_NUMBER
 
+_MOST_ROWS = 100_000
 _SECONDS = {"min": 60, "h": 3_600, "d": 86_400}
 _SPAN = re.compile(r"([0-9]{1,6})(min|h|d)")
 
@@ -30,6 +31,13 @@ def span(text: str) -> int:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no span of time; 90min, 24h and 7d are")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def rows(text: str) -> int:
+    """How many rows are shown."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _MOST_ROWS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows; 1 to {_MOST_ROWS} is")
+    return int(text)
 
 
 def number(text: str) -> int:

@@ -46,6 +46,8 @@ _FRESH_S = 300
 
 # Each commit costs the card some 40 kB, however little is in it.
 _MINUTES_AT_ONCE = 2
+# A turn that reads five weeks of blocks would be taken for one that hangs: six pieces take a slow node half a minute.
+_BOOK_PIECES_AT_ONCE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def build(
         clock=clock,
         events=events,
     )
-    market = parts.open_market_events(configuration, nodes)
+    market = parts.open_market_events(configuration, nodes, pieces_at_once=_BOOK_PIECES_AT_ONCE)
     ledger = Ledger(
         nodes=market,
         rows=rows.market,
@@ -214,13 +216,12 @@ def build(
             account=key.address,
             nodes=nodes,
             book=market,
-            codec=codec,
             follow=follow,
             journal=journal,
             clock=clock,
             events=events,
         )
-        loops.append(Loop("trade", trade.run_once, every_s=15.0, offset_s=8.0, wakes=("submit",)))
+        loops.append(Loop("trade", trade.run_once, every_s=30.0, offset_s=8.0, wakes=("submit",)))
     closers: list[Callable[[str], None]] = [lambda _: record.stop()]
     if configuration.telemetry.enabled:
         publish = Publish(

@@ -116,10 +116,18 @@ def open_nodes(configuration: Configuration, log: Log) -> NodePool:
     )
 
 
-def open_market_events(configuration: Configuration, nodes: NodePool) -> NodeEvents:
-    """The market's events, as enough of the full nodes say them."""
+def open_market_events(
+    configuration: Configuration, nodes: NodePool, *, pieces_at_once: int | None = None
+) -> NodeEvents:
+    """The market's events, as enough of the full nodes say them.
+
+    Args:
+        configuration: names the contract and how many nodes there are.
+        nodes: what is asked.
+        pieces_at_once: how much of the order book one call reads at most; None for all of it.
+    """
     logs = MarketLogs(load_artifact().abi, configuration.chain.contract)
-    return NodeEvents(nodes, logs, agreement=agreement(configuration))
+    return NodeEvents(nodes, logs, agreement=agreement(configuration), pieces_at_once=pieces_at_once)
 
 
 def agreement(configuration: Configuration) -> int:

@@ -1,4 +1,4 @@
-"""The standing rule, wired: its limits, and the desk that it asks."""
+"""The standing rule, wired: its limits, and the desk through which it trades."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from agent.adapters.clock import SystemClock
 from agent.adapters.decision_rows import DecisionRows
 from agent.adapters.event_log import EventLog
 from agent.adapters.journal import Journal
-from agent.adapters.market import Market
 from agent.adapters.node_events import NodeEvents
 from agent.adapters.node_pool import NodePool
 from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
+from agent.compose.trading import make_desk
 from agent.configuration import Configuration, RuleSettings
 from agent.domain.standing_rule import Limits
-from agent.stages.desk import Desk
 from agent.stages.follow import Follow
 from agent.stages.trade import Trade
 
@@ -42,7 +41,6 @@ def open_trade(
     account: str,
     nodes: NodePool,
     book: NodeEvents,
-    codec: Market,
     follow: Follow,
     journal: Journal,
     clock: SystemClock,
@@ -55,31 +53,18 @@ def open_trade(
         account: the household, checksummed.
         nodes: the full nodes.
         book: the orders of everybody.
-        codec: the contract's calls.
         follow: says whether transactions may be queued.
         journal: the household's.
         clock: the system's.
         events: where it says what it did.
     """
-    outbox = OutboxRows(journal)
-    desk = Desk(
-        account=account,
-        contract=configuration.chain.contract,
-        most_fee=configuration.fees.max_fee_per_gas_wei,
-        outbox=outbox,
-        journal=journal,
-        nodes=nodes,
-        book=book,
-        codec=codec,
-        clock=clock,
-    )
     return Trade(
         account=account,
         limits=limits(configuration.rule),
-        desk=desk,
+        desk=make_desk(configuration, journal, nodes, book),
         readings=ReadingRows(journal, account),
         decisions=DecisionRows(journal),
-        outbox=outbox,
+        outbox=OutboxRows(journal),
         journal=journal,
         may_submit=follow.may_submit,
         clock=clock,

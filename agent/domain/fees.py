@@ -13,11 +13,11 @@ TRANSFER_GAS = 21_000
 # gas each, four times an ordinary one's. Unused gas is not paid for. Estimating at a node instead would trust it, and
 # be wrong while earlier readings are still in flight.
 _REPORT_GAS, _READING_GAS = 80_000, 12_000
-# Of the market's calls: twice what they take at most, since that may change between looking and mining (the first use
-# of a slot is dear, and a seller's or the company's account may be a contract that takes some). Measured: an offer
-# 62,000, or 85,000 in a place never used; a cancellation 55,000; a purchase 75,000 where both paid accounts are in use,
-# and 25,000 more for each that never held money; a redemption 40,000.
-OFFER_GAS, CANCEL_GAS, BUY_GAS, REDEEM_GAS = 170_000, 120_000, 250_000, 100_000
+# Of the market's calls: twice what they take at most and more, since that may change between looking and mining (the
+# first use of a slot is dear, and the company's account may be a contract that takes some). Measured: an offer 45,000,
+# or 62,000 in a place never used; a cancellation 41,000; a purchase 77,000 with money to return, and 25,000 more for
+# each paid account that never held money; a redemption 42,000.
+OFFER_GAS, CANCEL_GAS, BUY_GAS, REDEEM_GAS = 150_000, 100_000, 250_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)

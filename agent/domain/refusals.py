@@ -20,6 +20,8 @@ _MEANINGS = {
     "PriceChanged": "the order has another price than you agreed to; look at it with 'orders' and decide again",
     "NotEnoughLeft": "somebody was faster, and less is left of the order; 'orders' shows how much",
     "OwnOrder": "it is your own order; take it back with 'sell --cancel NUMBER'",
+    "SellerNotActive": "the registration office has suspended the seller; buy from somebody else",
+    "TokensExceedSlot": "the household would hold more energy than the contract can count; sell or redeem first",
     "Underpaid": "the service cost rose meanwhile; buy again, and the new price is shown first",
     "PaymentFailed": "the seller's account, or the distribution company's, does not take the money; tell the company,"
     " and buy from somebody else",

@@ -143,7 +143,7 @@ class Trade:
             self._waited_for = str(wait)
             return False
         except NodeUnavailable:  # the pool says so
-            self._waited_for = "no full node gave a usable answer"
+            self._waited_for = "the full nodes did not say all that it takes"
             return False
         except JournalBusy:  # the record stage says so
             return False

@@ -125,16 +125,10 @@ abstract contract Orders is Registration {
         uint256 serviceCostWei = _cost(energyWh, service.serviceCostWeiPerKWh);
         uint256 neededWei = priceWei + serviceCostWei;
         if (msg.value < neededWei) revert Underpaid(neededWei, msg.value);
+        uint256 tradeId = _conclude(energyWh);
         emit Transfer(address(this), msg.sender, energyWh);
         emit Traded(
-            seller,
-            msg.sender,
-            _conclude(energyWh),
-            number,
-            energyWh,
-            priceWei,
-            serviceCostWei,
-            uint32(block.timestamp)
+            seller, msg.sender, tradeId, number, energyWh, priceWei, serviceCostWei, uint32(block.timestamp)
         );
         _pay(seller, priceWei);
         _pay(service.receiver, serviceCostWei);

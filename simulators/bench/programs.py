@@ -62,6 +62,43 @@ Keystore.open(Path(sys.argv[1]), given)
 print(json.dumps({"wall_s": time.perf_counter() - began, "grown_kib": peak() - before, "peak_kib": peak()}))
 """
 
+_VERIFY: Final = """
+import json, sys, time
+from agent.adapters.keystore import recover_reading
+from agent.domain.collecting import check_signer, parse_reading, parse_topic
+from agent.domain.signing import SigningDomain
+
+asked = json.loads(sys.argv[1])
+market = SigningDomain(asked["chain"], asked["contract"])
+heard = [json.loads(line) for line in open(asked["path"])]
+began = time.perf_counter()
+for topic, payload in heard:
+    reading = parse_reading(parse_topic(topic), payload.encode(), market, asked["now"])
+    check_signer(reading, recover_reading(reading.signed, market))
+print(json.dumps({"wall_s": time.perf_counter() - began, "count": len(heard)}))
+"""
+
+
+def verifying(path: Path, chain: int, contract: str, now: int) -> Figure:
+    """Verify messages one after the other, with nothing else to do.
+
+    Args:
+        path: One message a line, as JSON: topic and payload.
+        chain: The chain that they are signed for.
+        contract: The contract.
+        now: UTC epoch seconds.
+
+    Raises:
+        BenchError: One of them was not taken.
+    """
+    seen = _told_by(_VERIFY, [json.dumps({"path": str(path), "chain": chain, "contract": contract, "now": now})])
+    return Figure(
+        "verified, nothing else to do",
+        seen["count"] / seen["wall_s"],
+        "a second",
+        remark="form, household and signature of a reading, on one core",
+    )
+
 
 def guarded_reads(count: int) -> Section:
     """Read both meters as fast as they allow, one after the other.

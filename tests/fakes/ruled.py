@@ -12,11 +12,10 @@ from agent.domain.market_calls import BuyCall, RedeemCall
 from agent.domain.outbox import State
 from agent.domain.samples import MeterRole
 from agent.domain.standing_rule import Limits
-from agent.stages.desk import Desk
 from agent.stages.trade import Trade
 from tests.fakes.chain import Chain
 from tests.fakes.home import Crash, Home
-from tests.fakes.world import HOUSEHOLD, MARKET, FakeClock, FakeCodec
+from tests.fakes.world import HOUSEHOLD, FakeClock, FakeCodec
 
 BAND = Parameters(900, 100, 1_000, 3_000, paused=False)
 LIMITS = Limits(
@@ -53,17 +52,6 @@ class Ruled(Home):
     def start(self) -> None:
         super().start()
         self.decisions = DecisionRows(self.journal)
-        self.desk = Desk(
-            account=HOUSEHOLD,
-            contract=MARKET,
-            most_fee=10**9,
-            outbox=self.outbox,
-            journal=self.journal,
-            nodes=self.chain,
-            book=self.chain,
-            codec=FakeCodec(),
-            clock=self.clock,
-        )
         self.trade = Trade(
             account=HOUSEHOLD,
             limits=self.limits,

@@ -12,7 +12,7 @@ from typing import Self
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from agent.adapters.broker_place import Place
+from agent.adapters.broker_place import Place, Tls
 from agent.adapters.keystore import recover_reading
 from agent.adapters.mqtt import Subscription
 from agent.adapters.office_database import Database
@@ -39,13 +39,13 @@ from tests.integration.telemetry_house import (
 class CollectorOnTheLine:
     """A collect stage, its subscription and its database; leaving the context stops it."""
 
-    def __init__(self, broker: Broker, place: DatabasePlace, **pace: int) -> None:
+    def __init__(self, broker: Broker, place: DatabasePlace, *, tls: Tls | None = None, **pace: int) -> None:
         self.said = Said()
         self.database = Database(place.url, [COLLECTED], password_file=place.password_file)
         self.store = CollectedReadings(self.database)
         self.store.claim(CHAIN)
         self.source = Subscription(
-            place=Place(*broker.address),
+            place=Place(*broker.address, tls),
             client_id="prosumer-collector",
             topics=["energy/v1/+/+/reading", "energy/v1/+/+/status"],
             log=self.said,

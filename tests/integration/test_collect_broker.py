@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from agent.adapters.broker_place import Place
+from agent.adapters.broker_place import Place, Tls
 from agent.adapters.journal import open_journal
 from agent.adapters.keystore import Keystore
 from agent.adapters.mqtt.subscription import RECEIVE_MAXIMUM
@@ -21,7 +21,8 @@ from agent.domain.errors import ConfigurationInvalid
 from agent.domain.readings import ClosedReading, Flags
 from agent.domain.signing import SigningDomain
 from agent.domain.telemetry import Origin, SealedReading, reading_message
-from simulators.broker import Broker
+from simulators.broker import Broker, Security
+from simulators.certificates import Authority
 from tests.integration.collector_line import (
     CollectorOnTheLine,
     Publisher,
@@ -202,6 +203,31 @@ def test_what_another_collector_had_is_reported_and_stalls_nobody(
         (1, 52, 60, "never_was"),
     ]
     assert told.missing == [(1, 62, 64)]
+
+
+READS_ALONE = "pattern readwrite energy/v1/+/%u/#\nuser collector\ntopic read energy/#\n"
+
+
+def test_a_broker_that_takes_no_acknowledgements_is_named(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "certificates")
+    own, theirs = authority.client("collector"), authority.client(HOUSEHOLD)
+    files = Tls(authority.certificate, theirs.certificate, theirs.key)
+    with (
+        Broker(security=Security(authority, rules=READS_ALONE), embedded=False) as broker,
+        CollectorOnTheLine(
+            broker,
+            DatabasePlace(f"sqlite:///{tmp_path / 'office.sqlite'}", None),
+            tls=Tls(authority.certificate, own.certificate, own.key),
+        ) as collector,
+        HouseOnTheLine(Place(*broker.address, files), listen=TOPICS.acknowledgement) as house,
+    ):
+        collector.until(collector.listening, "listening")
+        house.journal.sealed = [sealed(1)]
+        collector.until(lambda: "collect.broker_lost" in collector.said.names(), "the refusal", house)
+    (lost,) = [facts for event, facts in collector.said.lines if event == "collect.broker_lost"]
+    assert "refused an acknowledgement: Not authorized; let the collector write energy/v1/+/+/ack" in str(
+        lost["problem"]
+    )
 
 
 def test_a_database_is_one_markets(database_place: DatabasePlace) -> None:

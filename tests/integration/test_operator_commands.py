@@ -17,7 +17,6 @@ from eth_account.signers.local import LocalAccount
 
 from agent.adapters.deployments import load_market
 from agent.adapters.full_node import FullNode, HttpRpc
-from agent.adapters.keystore import Keystore
 from agent.adapters.node_pool import NodePool
 from agent.cli.enrol import personal
 from agent.domain.errors import NotYet, Rejected
@@ -122,7 +121,11 @@ def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Offic
     folder.mkdir(mode=0o700)
     (folder / "passphrase").write_text("a passphrase\n")
     (folder / "passphrase").chmod(0o600)
-    key = Keystore.create(folder / "key.json", b"a passphrase")
+    key = Wallet.create()
+    # A thousand rounds instead of a million: each command opens it, and the key is worth nothing.
+    encrypted = Wallet.encrypt(key.key, "a passphrase", kdf="pbkdf2", iterations=1000)
+    (folder / "key.json").touch(mode=0o600)
+    (folder / "key.json").write_text(json.dumps(encrypted))
     with Anvil() as anvil:
         anvil.set_balance(key.address, 10**20)
         yield Office(anvil, anvil.url, folder, key.address, capsys, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +15,9 @@ from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.journal_view import JournalView
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.reading_rows import ReadingRows
-from agent.cli import explain
+from agent.cli import explain, orders
+from agent.cli.arguments import parser
+from agent.cli.settlement import WEI
 from agent.domain.decisions import Buy, Cancel, Decision, Offer, Redeem, Step
 from agent.domain.market import Settlement
 from agent.stages.retain import Retain
@@ -118,7 +121,58 @@ def test_a_person_reads_what_was_done_and_why() -> None:
 
 
 def test_without_a_node_money_is_told_in_wei() -> None:
-    assert "at 1,500,000,000,000,000,000 wei/kWh until" in explain.told([EVERYTHING], None)
+    assert "at 1,500,000,000,000,000,000 wei/kWh until" in explain.told([EVERYTHING], WEI)
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    asked_for: list[object] = []
+
+    def unit(of: object) -> Settlement:
+        asked_for.append(of)
+        return TOMAN
+
+    household = SimpleNamespace(account=HOUSEHOLD)
+    place = SimpleNamespace(journal=SimpleNamespace(directory=tmp_path), household=household)
+    monkeypatch.setattr(explain, "load", lambda *_: place)
+    monkeypatch.setattr(explain, "settlement", unit)
+    return asked_for
+
+
+def explained(*words: str) -> int:
+    return orders.command(parser().parse_args(["orders", "--explain", *words]))
+
+
+def test_the_command_explains_the_last_intervals(
+    journal: Journal, configured: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = DecisionRows(journal)
+    for decision in (at(MIDNIGHT_S - 900), EVERYTHING):
+        rows.add(decision)
+
+    assert explained("--limit", "1") == 0
+    assert capsys.readouterr().out == explain.told([EVERYTHING], TOMAN) + "\n"
+    assert explained() == 0
+    assert capsys.readouterr().out.count("interval to") == 2
+    assert explained("--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["decisions"]) == 2
+    assert len(configured) == 2, "a program needs no unit, and no node is asked for one"
+
+
+def test_without_decisions_no_node_is_asked(
+    journal: Journal, configured: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert DecisionRows(journal).last() is None
+    assert explained() == 0
+    assert "decided nothing yet" in capsys.readouterr().out
+    assert configured == []
+
+
+@pytest.mark.parametrize("words", [("--mine",), ("--limit", "0"), ("--limit", "many")])
+def test_misuse_is_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        explained(*words)
+    assert ended.value.code == 2
 
 
 def test_a_program_reads_the_same() -> None:
@@ -140,4 +194,4 @@ def test_a_program_reads_the_same() -> None:
 
 
 def test_a_rule_that_is_off_says_so() -> None:
-    assert "rule.enabled" in explain.told([], None)
+    assert "rule.enabled" in explain.told([], TOMAN)

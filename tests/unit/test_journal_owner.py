@@ -12,7 +12,7 @@ import pytest
 
 from agent.adapters.chain_rows import ChainRows
 from agent.adapters.journal import open_journal
-from agent.adapters.journal_hold import FILE_NAME, JournalHold
+from agent.adapters.journal_hold import FILE_NAME, JournalHold, held
 from agent.domain.errors import ConfigurationInvalid, JournalBusy
 from agent.domain.market import ChainPin
 from tests.fakes.world import HOUSEHOLD
@@ -39,6 +39,17 @@ def test_a_killed_agent_holds_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == -9
 
+    JournalHold(tmp_path).close()
+
+
+def test_a_command_sees_whether_an_agent_holds_the_journal(tmp_path: Path) -> None:
+    assert not held(tmp_path)
+    hold = JournalHold(tmp_path)
+    assert held(tmp_path)
+    assert held(tmp_path)
+    hold.close()
+
+    assert not held(tmp_path)
     JournalHold(tmp_path).close()
 
 

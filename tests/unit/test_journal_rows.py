@@ -264,3 +264,25 @@ def test_a_halt_and_its_resume(journal: Journal) -> None:
     outbox.adopt_nonce(9)
     outbox.adopt_nonce(20)
     assert outbox.next_nonce() == 9
+
+
+def test_a_journal_of_another_release_is_seen(journal: Journal) -> None:
+    assert journal.current()
+    journal.execute("PRAGMA user_version = 1")
+    assert not journal.current()
+
+
+def test_the_outbox_is_looked_into_by_key_kind_and_age(journal: Journal) -> None:
+    outbox = OutboxRows(journal)
+    assert (outbox.newest_id(), outbox.by_key("a"), outbox.why(1)) == (0, None, "")
+    for key, kind in (("a", Kind.OFFER), ("b", Kind.BUY), ("c", Kind.OFFER), ("d", Kind.OFFER)):
+        outbox.queue(Intent(key, kind, "0x", b"", 1, value=10**30), 5)
+    outbox.move(3, State.REFUSED, 6, why="no")
+
+    assert outbox.newest_id() == 4
+    assert [entry.key for entry in outbox.newest(Kind.OFFER, 2)] == ["d", "c"]
+    assert [entry.key for entry in outbox.live_after(1)] == ["b", "d"]
+    found = outbox.by_key("b")
+    assert found is not None
+    assert (found.id, found.value) == (2, 10**30)
+    assert outbox.why(3) == "no"

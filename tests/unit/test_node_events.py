@@ -241,6 +241,18 @@ def test_only_new_blocks_are_read_again() -> None:
     assert node.ranges == [(137, 146), (147, 210)]
 
 
+def test_a_long_book_is_read_in_several_calls_and_each_goes_on() -> None:
+    market = Market(1, 1, [offered(10, 1, life=10**9), offered(14_000, 2, life=10**9)])
+    node = market.rpcs[0]
+    node.head = 3 * MOST_BLOCKS + 100
+    events = NodeEvents(market.pool, LOGS, agreement=1, pieces_at_once=2)
+    with pytest.raises(NodeUnavailable, match="up to block 9999 of 15036; it goes on"):
+        events.standing_orders()
+    read = len(node.ranges)
+    assert [order.number for order in events.standing_orders()] == [1, 2]
+    assert node.ranges[read:] == [(10_000, 14_999), (15_000, 15_036), (15_037, 15_100)]
+
+
 def test_a_shallow_reorganisation_changes_the_book() -> None:
     market = Market(1, 1, [offered(190, 1)])
     node = market.rpcs[0]

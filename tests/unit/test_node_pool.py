@@ -266,6 +266,14 @@ def test_a_rehearsal_that_one_of_two_refuses_passes() -> None:
     house.pool.rehearse(CONTRACT, b"")
 
 
+def test_a_rehearsal_goes_with_its_money() -> None:
+    house = House(1)
+    asked: list[object] = []
+    house.rpcs[0].special["eth_call"] = lambda params: asked.append(params[0]) or "0x"
+    house.pool.rehearse(CONTRACT, b"\x01", 255)
+    assert [call["value"] for call in asked if isinstance(call, dict)] == ["0xff"]
+
+
 def test_a_call_that_a_node_would_not_run_is_no_refusal() -> None:
     house = House(1)
 

@@ -122,3 +122,11 @@ def test_a_refusal_needs_more_than_half() -> None:
     assert node_votes.verdict([refused, waits]) is waits
     assert node_votes.verdict([refused, refused, None]) is refused
     assert node_votes.verdict([None]) is None
+
+
+def test_of_what_two_nodes_tell_the_least_is_believed_and_of_three_the_most() -> None:
+    def itself(number: int) -> int:
+        return number
+
+    assert node_votes.least_of_most([5, 3], itself) == 3
+    assert node_votes.least_of_most([5, 3, 5], itself) == 5

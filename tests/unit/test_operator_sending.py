@@ -155,6 +155,31 @@ def test_another_command_first_ends_the_interrupted_one(desk: Desk) -> None:
     assert [raw.split(b"-")[0] for raw in desk.chain.sent] == [b"3", b"3", b"4"]
 
 
+def test_settling_ends_the_interrupted_one_and_sends_nothing_new(desk: Desk) -> None:
+    desk.sender.settle()
+    assert desk.chain.sent == []
+    desk.chain.mines = False
+    desk.chain.faults = [Crash()]
+    with pytest.raises(Crash):
+        desk.sender.send(TO, b"", 7)
+    desk.chain.mines = True
+    desk.sender.settle()
+    assert len(set(desk.chain.sent)) == 1
+    assert desk.shelf.pending() is None
+    desk.sender.settle()
+    assert desk.key.signed == 1
+
+
+def test_what_cannot_be_settled_stays_on_the_shelf(desk: Desk) -> None:
+    desk.chain.mines = False
+    desk.chain.faults = [Crash()]
+    with pytest.raises(Crash):
+        desk.sender.send(TO, b"", 7)
+    with pytest.raises(NodeUnavailable, match="run the same command again"):
+        desk.sender.settle()
+    assert desk.sender.interrupted(TO, b"", 7)
+
+
 def test_an_answer_lost_after_acceptance_is_no_failure(desk: Desk) -> None:
     desk.chain.faults = [NodeUnavailable("no answer in time")]
     assert desk.sender.send(TO, b"\x01").succeeded

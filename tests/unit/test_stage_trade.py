@@ -270,7 +270,7 @@ def test_an_interval_that_is_too_old_is_left_out_and_said_to_be(home: Ruled) -> 
     assert last is not None
     assert (last.acts, last.reasons) == (
         (),
-        ("the interval was too old when it could be decided: no full node gave a usable answer",),
+        ("the interval was too old when it could be decided: the full nodes did not say all that it takes",),
     )
     assert home.events.names().count("rule.skipped") == 1
     home.sound()
