@@ -138,12 +138,31 @@ class Ledger:
         topic = "0x" + household[2:].lower().rjust(64, "0")
         return sum(int(log["data"], 16) for log in self._logs([_TRANSFER, topic, _ZERO_TOPIC]))
 
+    def received_wh(self, household: str) -> int:
+        """Tokens that ever came to a household, less those that left it."""
+        topic = "0x" + household[2:].lower().rjust(64, "0")
+        # None stands for any sender.
+        came, left = self._logs([_TRANSFER, None, topic]), self._logs([_TRANSFER, topic])
+        return sum(int(log["data"], 16) for log in came) - sum(int(log["data"], 16) for log in left)
+
     def sales(self) -> list[Sale]:
         """Every trade of the market, oldest first."""
-        item = self._events["Traded"]
-        signature = f"Traded({','.join(part['type'] for part in item['inputs'])})"
-        told = [part["type"] for part in item["inputs"] if not part["indexed"]]
-        return [_sale(log, told) for log in self._logs(["0x" + keccak(text=signature).hex()])]
+        told = [part["type"] for part in self._events["Traded"]["inputs"] if not part["indexed"]]
+        return [_sale(log, told) for log in self._logs([self._topic("Traded")])]
+
+    def transactions(self, event: str, household: str) -> list[str]:
+        """Hashes of the transactions in which an event happened whose first indexed field is a household, with repeats.
+
+        Args:
+            event: Its name in the contract.
+            household: An account.
+        """
+        topic = "0x" + household[2:].lower().rjust(64, "0")
+        return [str(log["transactionHash"]) for log in self._logs([self._topic(event), topic])]
+
+    def _topic(self, event: str) -> str:
+        inputs = self._events[event]["inputs"]
+        return "0x" + keccak(text=f"{event}({','.join(part['type'] for part in inputs)})").hex()
 
     def supply_wh(self) -> int:
         """All tokens that there are."""
@@ -153,7 +172,7 @@ class Ledger:
         """Tokens that open orders hold."""
         return int(next(iter(self._call("balanceOf", self._contract).values())))
 
-    def _logs(self, topics: Sequence[str]) -> list[Mapping[str, Any]]:
+    def _logs(self, topics: Sequence[str | None]) -> list[Mapping[str, Any]]:
         answer = self._rpc(
             "eth_getLogs",
             {"address": self._contract, "fromBlock": "0x0", "toBlock": "latest", "topics": list(topics)},

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from simulators.control import ControlSocket, answer
-from simulators.demo.home import Home, invoices_agree
+from simulators.demo.home import Home
 from simulators.demo.outcome import MarketOutcome
 from simulators.demo.scenes import PRICES, SHADY, SUNNY, scene
 from simulators.ground import Ground
+from simulators.invoices import compared, issue
 from simulators.process import StartError
 from simulators.rig import AREA
 
@@ -77,7 +78,8 @@ class Demo:
             if all(home.agent.poll() is None for home in homes):
                 self._settle(homes)
             ended = [home.end() for home in homes]
-            agree = invoices_agree(ground, homes)
+            rigs = {home.name: home.rig for home in homes}
+            agree = {name: bool(compared(rigs[name], file)["agrees"]) for name, file in issue(ground, rigs).items()}
             outcome = MarketOutcome(
                 homes=ended,
                 sales=ground.ledger.sales(),

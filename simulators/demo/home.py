@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from simulators.collector import Collector
 from simulators.demo.narrator import Narrator
 from simulators.demo.outcome import HomeOutcome
 from simulators.ground import Ground
 from simulators.rig import AREA, Rig, Scene, stop_agent
-
-# While the operator's command starts, the chain goes on; what it knows must not be younger than what the agents know.
-_SPARE_BLOCKS: Final = 5
 
 
 @dataclass(slots=True)
@@ -90,26 +85,3 @@ class Home:
             faults=self.narrator.faults,
             final=sum(reading["state"] == "final" for reading in told),
         )
-
-
-def invoices_agree(ground: Ground, homes: Sequence[Home]) -> dict[str, bool]:
-    """Have the operator issue everybody's invoice, and each household compare it with its own; by the household's name.
-
-    Both are of the same knowledge: events up to a block that all agents have read.
-
-    Raises:
-        StartError: a command failed.
-    """
-    today = datetime.now(UTC).date()
-    period = ("--from", str(today - timedelta(days=1)), "--to", str(today))
-    known = min(int(json.loads(home.rig.agent("invoice", *period, "--json"))["asOfBlock"]) for home in homes)
-    depth = int(str(ground.chain.rpc("eth_blockNumber")), 16) - known + _SPARE_BLOCKS
-    directory = ground.directory / "invoices"
-    issue = ("invoices", *ground.chain_options, "--all", *period, "--output", str(directory), "--depth", str(depth))
-    issued = json.loads(ground.operator(*issue, "--json"))["invoices"]
-    files = {str(told["household"]): str(told["json"]) for told in issued}
-    agree = {}
-    for home in homes:
-        told = json.loads(home.rig.agent("invoice", "--compare", files[home.rig.household], "--json"))
-        agree[home.name] = bool(told["agrees"])
-    return agree
