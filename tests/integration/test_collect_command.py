@@ -143,7 +143,7 @@ def test_the_command_with_tls_ends_cleanly_and_reports(tmp_path: Path, database_
         return done.stdout
 
     assert f"{HOUSEHOLD}  {AREA}  not checked  1/2" in told()
-    assert "1 households, 0 of them silent" in told()
+    assert "households: 1, silent: 0" in told()
     (one,) = json.loads(told("--json"))["households"]
     assert (one["household"], one["acknowledged"], one["refused"]) == (HOUSEHOLD, {"epoch": 1, "sequence": 2}, {})
 
