@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from agent.cli import explain
 from agent.domain.decisions import Act, Buy, Cancel, Decision, Offer, Redeem, Step, Today, done_on_day, numbers_offered
 from agent.domain.market import Parameters
 from agent.domain.orders import PLACES, Order, cost_of, money_for
-from agent.domain.standing_rule import MOST_ACTS, SETTLES_S, Limits, Situation, decide
+from agent.domain.standing_rule import MOST_ACTS, SETTLES_S, Limits, Situation, _affordable_wh, decide
 
 NOW = 1_795_305_600
 US, THEM, OTHER = "0xA", "0xB", "0xC"
@@ -92,8 +93,46 @@ def test_the_service_cost_counts_and_the_retail_tariff_is_the_most() -> None:
     assert acts(dear, replace(short, book=(order(price=2_901),))) == []
 
 
+def test_what_keeps_it_from_buying_is_named() -> None:
+    short = replace(SEEN, redeemable_wh=1_000, book=(order(),))
+
+    assert "too little above the reserve" in reasons(replace(LIMITS, reserve_wei=10**9), short)
+    assert "money of this day" in reasons(LIMITS, replace(short, today=Today(spent_wei=1_000_000)))
+    assert "energy of this day" in reasons(LIMITS, replace(short, today=Today(bought_wh=20_000)))
+    assert "least amount of an order" in reasons(LIMITS, replace(short, book=(order(wh=99),)))
+    assert acts(LIMITS, replace(short, book=(order(wh=99), order(OTHER, price=2_100)))) != []
+
+
 def test_an_order_outside_the_band_is_not_bought_however_cheap() -> None:
     assert acts(LIMITS, replace(SEEN, redeemable_wh=1_000, book=(order(price=999),))) == []
+
+
+def test_nobody_buys_from_himself_however_cheap() -> None:
+    assert acts(LIMITS, replace(SEEN, redeemable_wh=1_000, book=(order(US, price=1_000),))) == []
+
+
+def test_each_purchase_takes_its_price_and_its_fee_out_of_the_purse() -> None:
+    book = tuple(order(number=number, wh=1_000, price=1_900) for number in range(1, 6))
+    short = replace(SEEN, redeemable_wh=5_000, book=book)
+
+    # Each costs 2000 wei for all of it, service cost included.
+    assert [act.energy_wh for act in acts(LIMITS, replace(short, money_wei=6_001)) if isinstance(act, Buy)] == [
+        1_000,
+        1_000,
+        1_000,
+    ]
+    assert len(acts(LIMITS, replace(short, money_wei=6_002, fee_wei=1_000))) == 2
+    assert len(acts(replace(LIMITS, buy_day_most_wei=4_001), short)) == 2
+    assert len(acts(replace(LIMITS, buy_day_most_wei=6_001), replace(short, today=Today(spent_wei=2_000)))) == 2
+    redeems = replace(short, tokens_wh=100, money_wei=3_050, fee_wei=1_000)
+    assert [type(act) for act in acts(LIMITS, redeems)] == [Redeem, Buy], "the redemption's fee is kept back"
+    assert acts(LIMITS, redeems)[1].energy_wh < 600
+
+
+def test_a_large_surplus_is_offered_in_lots_and_the_day_has_an_end() -> None:
+    assert [act.energy_wh for act in acts(LIMITS, replace(SEEN, tokens_wh=6_000))] == [5_000]
+    assert [act.energy_wh for act in acts(LIMITS, replace(SEEN, tokens_wh=6_000, today=Today(49_800)))] == [200]
+    assert "the most of this day" in reasons(LIMITS, replace(SEEN, tokens_wh=6_000, today=Today(49_901)))
 
 
 def test_an_order_that_ends_at_once_is_left() -> None:
@@ -143,6 +182,14 @@ def test_a_price_that_no_buyer_would_pay_is_not_asked() -> None:
 
 def test_an_expired_order_is_taken_back_whoever_made_it() -> None:
     assert acts(LIMITS, replace(SEEN, own=(order(US, 9, 400, life=0),))) == [Cancel(9, 400)]
+
+
+def test_an_interval_has_so_many_acts_and_the_next_one_goes_on() -> None:
+    own = tuple(order(US, number, 400, life=0) for number in range(1, 20))
+    seen = replace(SEEN, tokens_wh=5_000, own=own)
+
+    assert acts(LIMITS, seen) == [Cancel(number, 400) for number in range(1, MOST_ACTS + 1)]
+    assert "other things come first" in reasons(LIMITS, seen)
 
 
 def test_the_rules_own_orders_are_freed_for_own_consumption_the_cheapest_first() -> None:
@@ -220,46 +267,62 @@ def test_a_day_counts_what_was_offered_and_bought_on_it() -> None:
 
 # -- whatever it is told
 
-energy, money, price = st.integers(0, 30_000), st.integers(0, 10**8), st.integers(0, 5_000)
+# Numbers that lie close together, so that each bound is the one that holds now and then.
+
+energy, money, price = st.integers(0, 12_000), st.integers(0, 20_000), st.integers(0, 3_000)
 limits_ = st.builds(
     lambda least, more, **rest: Limits(order_least_wh=least, order_most_wh=least + more, **rest),
-    least=st.integers(1, 3_000),
+    least=st.integers(1, 300),
     more=st.integers(0, 5_000),
     enabled=st.just(value=True),
     self_first=st.booleans(),
-    keep_wh=energy,
+    keep_wh=st.integers(0, 3_000),
     sell_at_least=st.none() | price,
-    buy_at_most=st.none() | price,
+    buy_at_most=st.none() | st.integers(1_000, 4_000),
     offer_day_most_wh=energy,
     buy_day_most_wh=energy,
     buy_day_most_wei=money,
     order_lifetime_s=st.integers(300, 9_999),
-    reserve_wei=money,
+    reserve_wei=st.integers(0, 2_000),
 )
 
 
 def orders(*sellers: str) -> st.SearchStrategy[tuple[Order, ...]]:
     one = st.builds(
-        Order, st.sampled_from(sellers), st.integers(1, 5), energy, price, st.integers(NOW - 9, NOW + 9_999)
+        Order,
+        st.sampled_from(sellers),
+        st.integers(1, 5),
+        st.integers(0, 3_000),
+        price,
+        st.integers(NOW - 99, NOW + 9_999),
     )
     return st.lists(one, max_size=8).map(tuple)
+
+
+def or_unknown(known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Mostly what is known."""
+    return st.integers(0, 19).flatmap(lambda die: known if die else st.none())
 
 
 seen_ = st.builds(
     Situation,
     household=st.just(US),
-    parameters=st.none()
-    | st.builds(
-        lambda cost, low, more: Parameters(900, cost, low, low + more, paused=False), st.integers(0, 900), price, price
+    parameters=or_unknown(
+        st.builds(
+            lambda cost, low, more: Parameters(900, cost, low, low + more, paused=False),
+            st.integers(0, 300),
+            st.integers(0, 1_000),
+            st.integers(0, 3_000),
+        )
     ),
-    tokens_wh=st.none() | energy,
-    redeemable_wh=st.none() | energy,
-    money_wei=st.none() | money,
-    fee_wei=st.none() | st.integers(0, 10**5),
-    own=st.none() | orders(US),
+    tokens_wh=or_unknown(energy),
+    redeemable_wh=or_unknown(energy),
+    money_wei=or_unknown(st.integers(0, 30_000)),
+    fee_wei=or_unknown(st.integers(0, 900)),
+    own=or_unknown(orders(US)),
     made=st.frozensets(st.integers(1, 5)),
-    book=st.none() | orders(US, THEM, OTHER),
-    today=st.builds(Today, energy, energy, money),
+    book=or_unknown(orders(US, THEM, OTHER)),
+    today=st.builds(Today, st.integers(0, 3_000), st.integers(0, 3_000), st.integers(0, 3_000)),
 )
 
 
@@ -335,6 +398,17 @@ def test_the_same_situation_gives_the_same_decision_in_any_order_of_the_book(lim
     book = tuple(unique.values())
 
     assert decide(limits, replace(seen, book=book), NOW) == decide(limits, replace(seen, book=book[::-1]), NOW)
+
+
+@given(st.integers(-9, 10**6), st.integers(0, 5_000), st.integers(0, 5_000))
+def test_what_is_affordable_is_paid_for_by_the_budget(budget_wei: int, price: int, service: int) -> None:
+    energy_wh = _affordable_wh(budget_wei, price + service)
+
+    assert energy_wh >= 0
+    assert cost_of(energy_wh, price, service).total_wei <= max(0, budget_wei)
+    if budget_wei > 0 and price + service > 0:
+        # A wei or two may stay, never more.
+        assert cost_of(energy_wh + 1, price, service).total_wei + 2 + (price + service) // 1_000 > budget_wei
 
 
 @given(limits_, seen_)
