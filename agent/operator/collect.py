@@ -211,6 +211,7 @@ def _counted(stage: Collect) -> Told:
         "received": counts.received,
         "verified": counts.verified,
         "stored": counts.stored,
+        "dropped": counts.dropped,
         "refused": {str(reason): times for reason, times in sorted(counts.refused.items())},
     }
 

@@ -181,6 +181,10 @@ def test_the_broker_holds_back_what_is_not_stored(broker: Broker, tmp_path: Path
         assert len([one for one in inbox if one.receipt]) == RECEIVE_MAXIMUM
         assert len(inbox) <= RECEIVE_MAXIMUM + 1_000
         collector.until(lambda: collector.stage.counts.verified == total, "all of them, once it goes on")
+        counts = collector.stage.counts
+        collector.until(lambda: counts.received + counts.dropped == total + 2_000, "each is counted")
+        assert counts.dropped > 0
+        assert "collect.dropped" in collector.said.names()
         assert collector.held() == {(1, 1), (1, 2), (1, 3)}
 
 
