@@ -86,6 +86,19 @@ class MarketRows:
             journal.execute("DELETE FROM market_event")
             journal.set_fact(_MARK, None)
 
+    def prune(self, before: int) -> int:
+        """Delete booked readings of blocks before a time, UTC epoch seconds; returns how many.
+
+        Trades, redemptions, prices and meters stay: they are few, and figures of today rest on them. So does the newest
+        of the old readings, from which the next one's energy is counted.
+        """
+        with self._journal.transaction() as journal:
+            return journal.execute(
+                "DELETE FROM market_event WHERE name = 'reading' AND at < ? AND block < coalesce("
+                "(SELECT max(block) FROM market_event WHERE name = 'reading' AND at < ?), 0)",
+                (before, before),
+            )
+
     def events(self, first_at: int, last_at: int) -> list[MarketEvent]:
         """Events of a time, in the chain's order.
 

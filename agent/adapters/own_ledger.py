@@ -19,7 +19,7 @@ class OwnLedger:
         directory: where the journal lives.
 
     Raises:
-        BadRequest: there is no journal yet.
+        BadRequest: there is no journal yet, or it is not in this release's form.
         JournalBusy: it cannot be opened just now.
         JournalDamaged: it is damaged.
     """
@@ -29,6 +29,11 @@ class OwnLedger:
         if not path.exists():
             raise BadRequest(f"there is no journal at {path}; has the agent been started once?")
         self._journal = Journal(path, read_only=True)
+        if not self._journal.current():
+            self._journal.close()
+            raise BadRequest(
+                f"the journal {path} is another release's; start the agent of this one once, then ask again"
+            )
         self._rows = MarketRows(self._journal)
 
     def read(self) -> tuple[int | None, list[MarketEvent]]:

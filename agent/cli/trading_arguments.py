@@ -53,7 +53,11 @@ def add(command: Maker, listing: argparse.ArgumentParser) -> None:
             ", for ten minutes: then it is dropped, so that an old price is never paid",
         )
     )
-    _redeem(asking("redeem", "Use energy tokens up against your own consumption.", "redemption"))
+    _redeem(
+        asking(
+            "redeem", "Use energy tokens up against your own consumption.", "redemption", ", for ten minutes at most"
+        )
+    )
     orders = command("orders", "Open orders of others, cheapest first, and your own.", module="orders", parent=listing)
     what = orders.add_mutually_exclusive_group()
     what.add_argument("--mine", action="store_true", help="your own alone")

@@ -190,6 +190,7 @@ def build(
         readings=rows.readings,
         events=rows.events,
         decisions=DecisionRows(journal),
+        market=rows.market,
         clock=clock,
         minute_rows_days=configuration.journal.minute_rows_days,
         readings_years=configuration.journal.readings_years,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agent.domain.market_events import Cancelled, MarketEvent, Offered, Place, Traded
+from agent.domain.market_events import Cancelled, MarketEvent, Offered, Traded
 from agent.domain.order_rules import LONGEST_EXPIRY_S
 from agent.domain.orders import Order
 
@@ -23,8 +23,8 @@ class OrderBook:
     """
 
     def __init__(self) -> None:
+        # In the order in which they were offered.
         self._left: dict[tuple[str, int], Order] = {}
-        self._offered: dict[tuple[str, int], Place] = {}
         self._last: tuple[int, int] | None = None
 
     def feed(self, events: Iterable[MarketEvent]) -> None:
@@ -36,13 +36,13 @@ class OrderBook:
             self._last = place
             match event:
                 case Offered(order=order):
-                    # A number is never used twice; should a node say so, the later order stands.
+                    # A number is never used twice; should a node say so, the later order stands, at the end.
+                    self._left.pop((order.seller, order.number), None)
                     self._left[order.seller, order.number] = order
-                    self._offered[order.seller, order.number] = event.place
                 case Traded(trade=trade):
                     self._take(trade.seller, trade.number, trade.energy_wh)
                 case Cancelled(seller=seller, number=number):
-                    self._gone((seller, number))
+                    self._left.pop((seller, number), None)
                 case _:
                     pass
 
@@ -53,16 +53,12 @@ class OrderBook:
         if (left := order.energy_wh - energy_wh) > 0:
             self._left[seller, number] = replace(order, energy_wh=left)
         else:
-            self._gone((seller, number))
-
-    def _gone(self, key: tuple[str, int]) -> None:
-        self._left.pop(key, None)
-        self._offered.pop(key, None)
+            del self._left[seller, number]
 
     def copy(self) -> OrderBook:
         """A book that goes its own way from here."""
         other = OrderBook()
-        other._left, other._offered, other._last = dict(self._left), dict(self._offered), self._last
+        other._left, other._last = dict(self._left), self._last
         return other
 
     def open_at(self, now: int) -> list[Order]:
@@ -70,12 +66,11 @@ class OrderBook:
 
         Each order's ``energy_wh`` is what is left of it.
         """
-        found = (order for order in self._left.values() if order.open_at(now))
-        return sorted(found, key=lambda order: (order.price, self._offered[order.seller, order.number]))
+        return sorted((order for order in self._left.values() if order.open_at(now)), key=lambda order: order.price)
 
     def unfinished(self) -> list[Order]:
         """Orders with something left, the expired ones too, in the chain's order."""
-        return sorted(self._left.values(), key=lambda order: self._offered[order.seller, order.number])
+        return list(self._left.values())
 
 
 def open_orders(events: Iterable[MarketEvent], now: int) -> list[Order]:

@@ -24,13 +24,13 @@ The price paid, service cost included, is never above the household's limit nor 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from agent.domain.decisions import Buy, Cancel, Offer, Redeem, Step, Today
 from agent.domain.market import Parameters
-from agent.domain.orders import MOST_ENERGY_WH, PLACES, WH_PER_KWH, Cost, Order, cost_of
+from agent.domain.orders import MOST_ENERGY_WH, PLACES, WH_PER_KWH, Order, cost_of
 
 # In one interval; what is left has its turn after the next one. The outbox holds 16, and readings need room in it.
 MOST_ACTS = 8
@@ -126,6 +126,31 @@ def decide(limits: Limits, seen: Situation, now: int) -> tuple[Step, ...]:
     if limits.buy_at_most is not None:
         deciding.buy(limits.buy_at_most, freed_wh)
     return tuple(deciding.steps)
+
+
+@dataclass(slots=True)
+class _Purse:
+    """Money for purchases: what the account may spend, what the day still allows, and a purchase's fee, wei."""
+
+    wei: int
+    day_wei: int
+    fee_wei: int
+
+    @property
+    def budget_wei(self) -> int:
+        """The most that one purchase may cost, fee not included."""
+        return min(self.wei - self.fee_wei, self.day_wei)
+
+    @property
+    def what_is_short(self) -> str:
+        """Which of the two bounds the budget, in words."""
+        account = self.wei - self.fee_wei < self.day_wei
+        return "the account holds too little above the reserve" if account else "the most money of this day is paid"
+
+    def pay(self, cost_wei: int) -> None:
+        """Take a purchase and its fee."""
+        self.wei -= cost_wei + self.fee_wei
+        self.day_wei -= cost_wei
 
 
 @dataclass(slots=True)
@@ -274,7 +299,7 @@ class _Deciding:
         if self.seen.own is None or self.seen.book is None:
             self._leave(f"nothing is bought: the order book {_UNKNOWN}", **facts)
             return
-        purse_wei = self.seen.money_wei - limits.reserve_wei - self.seen.fee_wei * self._acts
+        free_wei = self.seen.money_wei - limits.reserve_wei - self.seen.fee_wei * self._acts
         limit = min(at_most, self.market.retail_tariff)
         facts |= {"limit": limit, "service_cost": self.market.service_cost}
         fitting = self._fitting(limit)
@@ -283,35 +308,34 @@ class _Deciding:
             facts |= {} if cheapest is None else {"cheapest": cheapest}
             self._leave("nothing is bought: no order is cheap enough, service cost included", **facts)
             return
-        wanted_wh, bought = min(short_wh, day_left_wh), 0
-        for order in fitting:
-            if wanted_wh < limits.order_least_wh or self._full:
-                break
-            budget_wei = min(purse_wei - self.seen.fee_wei, day_left_wei)
-            energy_wh = min(
-                wanted_wh,
-                order.energy_wh,
-                limits.order_most_wh,
-                _affordable_wh(budget_wei, order.price + self.market.service_cost),
-            )
-            if energy_wh < limits.order_least_wh:
-                continue
-            cost = cost_of(energy_wh, order.price, self.market.service_cost)
-            self._buy(order, energy_wh, cost, facts | {"purse_wei": purse_wei})
-            bought += 1
-            wanted_wh, day_left_wei = wanted_wh - energy_wh, day_left_wei - cost.total_wei
-            purse_wei -= cost.total_wei + self.seen.fee_wei
-        if not bought:
-            self._leave(
-                "nothing is bought: what fits the price is too little, or too dear for the day or the account",
-                **facts,
-                purse_wei=purse_wei,
-                least_wh=limits.order_least_wh,
-            )
+        facts |= {"purse_wei": free_wei, "least_wh": limits.order_least_wh}
+        purse = _Purse(free_wei, day_left_wei, self.seen.fee_wei)
+        why_not = self._buy_from(fitting, min(short_wh, day_left_wh), purse, facts)
+        if why_not:
+            self._leave(f"nothing is bought: {why_not}", **facts)
 
-    def _buy(self, order: Order, energy_wh: int, cost: Cost, facts: Mapping[str, int]) -> None:
-        act = Buy(order.seller, order.number, energy_wh, order.price, cost.total_wei)
-        self.steps.append(Step(act, "consumption that own tokens do not cover, from the cheapest order", facts))
+    def _buy_from(self, fitting: Iterable[Order], wanted_wh: int, purse: _Purse, facts: dict[str, int]) -> str:
+        """Buy from the cheapest on; returns why nothing is bought, or nothing."""
+        least_wh, bought = self.limits.order_least_wh, False
+        why_not = "other things come first, and an interval has its bounds"
+        for order in fitting:
+            if wanted_wh < least_wh or self._full:
+                break
+            affordable_wh = _affordable_wh(purse.budget_wei, order.price + self.market.service_cost)
+            if affordable_wh < least_wh:  # the cheapest comes first: what is too dear here stays too dear
+                why_not = purse.what_is_short
+                break
+            energy_wh = min(wanted_wh, order.energy_wh, self.limits.order_most_wh, affordable_wh)
+            if energy_wh < least_wh:
+                why_not = "what is cheap enough is less than the least amount of an order"
+                continue
+            cost_wei = cost_of(energy_wh, order.price, self.market.service_cost).total_wei
+            act = Buy(order.seller, order.number, energy_wh, order.price, cost_wei)
+            seen = facts | {"purse_wei": purse.wei, "day_left_wei": purse.day_wei}
+            self.steps.append(Step(act, "consumption that own tokens do not cover, from the cheapest order", seen))
+            purse.pay(cost_wei)
+            wanted_wh, bought = wanted_wh - energy_wh, True
+        return "" if bought else why_not
 
     def _others(self) -> list[Order]:
         """Each open order of others once."""

@@ -1,1 +1,1 @@
-"""What the distribution company and the registration office run: deploy, approve, parameters."""
+"""What the distribution company and the registration office run, one file a command."""

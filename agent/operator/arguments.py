@@ -37,7 +37,7 @@ _TABLE: tuple[Callable[[Commands, Shared], None], ...] = (
     collect.add,
 )
 _EPILOG = """\
-exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (node URL)
+exit codes: 0 done; 1 failed, and said why; 2 misuse; 78 bad configuration (URL of the node or the database)
 
 The key is the one in --keystore (made with: prosumer-agent keys new). Its passphrase comes from the systemd
 credential keystore-passphrase, from --passphrase-file, or from a prompt; never from an argument.

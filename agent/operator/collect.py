@@ -211,6 +211,7 @@ def _counted(stage: Collect) -> Told:
         "received": counts.received,
         "verified": counts.verified,
         "stored": counts.stored,
+        "dropped": counts.dropped,
         "refused": {str(reason): times for reason, times in sorted(counts.refused.items())},
     }
 
@@ -242,7 +243,7 @@ def _text(accounts: list[Account], unknown: dict[str, int]) -> str:
     heads = ("household", "area", "enrolled", "last", "taken", "missing", "never come", "silent since", "refused")
     lines = [grid(heads, [_row(one) for one in accounts])]
     silent = sum(one.standing.quiet is not None for one in accounts)
-    lines.append(f"\n{len(accounts)} households, {silent} of them silent")
+    lines.append(f"\nhouseholds: {len(accounts)}, silent: {silent}")
     if unknown:
         lines.append(f"refused of households that are not known: {_refused(unknown)}")
     return "\n".join(lines)

@@ -149,6 +149,16 @@ def read(content: bytes, chain_id: int, contract: str, recover: Callable[[str, s
     return Asked(new, connection)
 
 
+def connection_of(document: bytes) -> Connection | None:
+    """What a request that was verified when it was taken in states of the connection; None for an edit.
+
+    Raises:
+        BadRequest: it was changed since.
+    """
+    request = _parsed(document)
+    return _connection(request) if request["schema"] == ENROLMENT_SCHEMA else None
+
+
 def _parsed(content: bytes) -> dict[str, object]:
     if len(content) > MOST_BYTES:
         raise BadRequest(f"the file is longer than {MOST_BYTES} bytes: it is no request")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from agent.domain.personal_data import PersonalData
 from agent.operator import enrolment
 from agent.operator.answer import Told
 from agent.operator.deployed import deployed_here
-from agent.operator.enrolment import Asked
+from agent.operator.enrolment import Asked, Connection, MeterStatement
 from agent.operator.ports import Chain, Deployments, Register
 from agent.operator.sending import Sender
 
@@ -163,7 +163,8 @@ class Office:
             if asked.connection is not None:
                 _young(chain, kept, approval.most_age_s)
             personal = asked.request.personal
-            if not approval.agreed(review(kept, personal, self.register.others_of(personal.national_id, household))):
+            others = self.register.others_of(personal.national_id, household)
+            if not approval.agreed(review(kept, personal, asked.connection, others)):
                 raise BadRequest(f"request {kept.number} still waits: approve it, or refuse it with --why")
         transaction = sending.send(contract, data).tx_hash if begun or not done else ""
         self.register.approved(kept.number, approval.by, approval.at, transaction)
@@ -212,15 +213,35 @@ def top_up(chain: Chain, sending: Sender, household: str, balance: int) -> Told:
     return {"fundingTransaction": sent.tx_hash, "fundedWei": lacking}
 
 
-def review(kept: KeptRequest, personal: PersonalData | None, others: list[str]) -> str:
-    """A request for the person who decides: the one text of the operator's that shows personal data."""
+def review(
+    kept: KeptRequest, personal: PersonalData | None, connection: Connection | None, others: Sequence[str]
+) -> str:
+    """A request for the person who decides; no other text of the operator's shows personal data.
+
+    Args:
+        kept: the request.
+        personal: who asks; None once that is erased.
+        connection: what an enrolment states of its meters; None for an edit, and once erased.
+        others: further households of the same national ID.
+    """
     erased = "erased" if kept.erased_at is not None else None
     pairs: list[tuple[str, object]] = [
         ("request", f"{kept.number}, {kept.kind.value}"),
         ("first name", personal.first_name if personal else erased),
         ("family name", personal.family_name if personal else erased),
         ("national ID", personal.national_id if personal else erased),
-        ("household", kept.household),
+    ]
+    if others:
+        pairs.append(("same national ID", ", ".join(others)))
+    pairs.append(("household", kept.household))
+    if connection is not None:
+        pairs += [
+            ("area", connection.area),
+            ("rated power", f"{connection.rated_power_w} W"),
+            ("production meter", _meter(connection.production)),
+            ("consumption meter", _meter(connection.consumption)),
+        ]
+    pairs += [
         ("market", f"{kept.contract} on chain {kept.chain_id}"),
         ("signed", table.moment(kept.created_at)),
         ("received", table.moment(kept.received_at)),
@@ -232,6 +253,8 @@ def review(kept: KeptRequest, personal: PersonalData | None, others: list[str]) 
         pairs.append(("why", kept.why))
     if kept.transaction:
         pairs.append(("transaction", kept.transaction))
-    if others:
-        pairs.append(("same national ID", ", ".join(others)))
     return table.facts(pairs)
+
+
+def _meter(meter: MeterStatement) -> str:
+    return f"{meter.profile}, number {meter.serial}, {table.kwh(meter.register_wh)} kWh"

@@ -11,6 +11,7 @@ from agent.domain.errors import BadRequest
 from agent.domain.office_requests import KeptRequest, RequestState, refusable
 from agent.operator import office
 from agent.operator.answer import Answer, Misuse, Told
+from agent.operator.enrolment import connection_of
 from agent.operator.options import (
     Commands,
     Shared,
@@ -23,6 +24,7 @@ from agent.operator.options import (
     watts,
     whole,
 )
+from agent.operator.ports import Register
 from agent.privacy import close_process
 
 # Registration takes a day or two; a register that is older has carried energy which nobody watched.
@@ -33,7 +35,7 @@ _MOST_REASON = 500
 def add(commands: Commands, shared: Shared) -> None:
     """Add the command's line."""
     command = add_command(
-        commands, "requests", "Take in, list, show, approve and refuse requests; erase personal data.", []
+        commands, "requests", "Take in, list, show, approve and refuse requests; export and erase personal data.", []
     )
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     kept = [shared.database, shared.state, shared.output]
@@ -50,6 +52,10 @@ def add(commands: Commands, shared: Shared) -> None:
     one = add_command(actions, "show", "One request with its personal data.", kept)
     one.add_argument("number", type=whole, metavar="NUMBER", help="the request's, as requests list shows it")
     one.set_defaults(run=_show)
+
+    export = add_command(actions, "export", "All that is kept of a household, personal data too.", kept)
+    export.add_argument("household", type=account, metavar="ADDRESS", help="the household's account")
+    export.set_defaults(run=_export)
 
     approving = add_command(
         actions,
@@ -144,18 +150,31 @@ def _list(asked: argparse.Namespace) -> Answer:
 
 def _show(asked: argparse.Namespace) -> Answer:
     with register(asked) as kept:
-        one = kept.request(asked.number)
-        personal = kept.personal(one.number)
-        others = [] if personal is None else kept.others_of(personal.national_id, one.household)
-    told = _told(one)
-    if personal is not None:
-        told["personalData"] = {
-            "firstName": personal.first_name,
-            "familyName": personal.family_name,
-            "nationalId": personal.national_id,
-        }
-        told["sameNationalId"] = others
-    return Answer(told, office.review(one, personal, others))
+        return _shown(kept, kept.request(asked.number))
+
+
+def _export(asked: argparse.Namespace) -> Answer:
+    with register(asked) as kept:
+        shown = [_shown(kept, one) for one in kept.requests(None, asked.household)]
+    return Answer(
+        {"household": asked.household, "requests": [one.told for one in shown]},
+        "\n\n".join(map(str, shown)) or f"nothing is kept of {asked.household}",
+    )
+
+
+def _shown(kept: Register, one: KeptRequest) -> Answer:
+    """One request with its personal data, if they are there."""
+    told, personal = _told(one), kept.personal(one.number)
+    if personal is None:
+        return Answer(told, office.review(one, None, None, ()))
+    connection, others = connection_of(kept.document(one.number)), kept.others_of(personal.national_id, one.household)
+    told["personalData"] = {
+        "firstName": personal.first_name,
+        "familyName": personal.family_name,
+        "nationalId": personal.national_id,
+    }
+    told["connection"], told["sameNationalId"] = table.plain(connection), others
+    return Answer(told, office.review(one, personal, connection, others))
 
 
 def _approve(asked: argparse.Namespace) -> Answer:

@@ -64,11 +64,20 @@ class Pace:
 
 @dataclass(slots=True)
 class Counts:
-    """What has been done since the start."""
+    """What has been done since the start.
+
+    Attributes:
+        received: messages that were looked at.
+        verified: readings whose signature was recovered.
+        stored: readings that were new.
+        dropped: messages of QoS 0, which no agent sends as readings, beyond what memory is kept for.
+        refused: messages that were not taken, by reason.
+    """
 
     received: int = 0
     verified: int = 0
     stored: int = 0
+    dropped: int = 0
     refused: Counter[Refusal] = field(default_factory=Counter)
 
 
@@ -153,6 +162,9 @@ class Collect:
         """Take one batch through; returns whether there was something to do."""
         now = self._clock.monotonic()
         self._notice(self._source.tend())
+        if (dropped := self._source.dropped()) > self.counts.dropped:
+            self._telling.dropped(dropped - self.counts.dropped)
+            self.counts.dropped = dropped
         if now < self._paused_until:
             return False
         try:

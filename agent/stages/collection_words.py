@@ -56,6 +56,14 @@ class Telling:
             advice="look at the database; nothing is lost, since what is not stored is not acknowledged",
         )
 
+    def dropped(self, count: int) -> None:
+        """Messages were dropped unread."""
+        self._warn(
+            "collect.dropped",
+            messages=count,
+            advice="somebody floods the readings' topics with QoS 0, which no agent does: look at the broker's clients",
+        )
+
     def refused(self, refused: NotTaken, topic: str) -> None:
         """A message was refused."""
         self._warn(f"collect.{refused.reason}", topic=topic[:_MOST_SHOWN], problem=str(refused))

@@ -27,8 +27,10 @@ from agent.stages.ports import Clock, Together
 
 __all__ = ["Book", "Desk"]
 
-# A price is shown to a person, and signed while it still means what it meant then.
-BUY_WITHIN_S = 600
+# A price is shown to a person, and signed while it still means what it meant then. And an offer or a cancellation is
+# named by its number, so that the contract takes it once; a purchase or a redemption that waits in an old copy of the
+# journal has no such name, and would be done again when that copy is put back later.
+SIGNED_WITHIN_S = 600
 
 # The journal that knew the number is lost, or an old copy of it: the next number is tried.
 _NUMBER_TAKEN = frozenset({"NumberNotRising", "PlaceTaken"})
@@ -187,7 +189,7 @@ class Desk:
         most_price: int | None = None,
         shown_price: int | None = None,
         key: str | None = None,
-        within_s: int = BUY_WITHIN_S,
+        within_s: int = SIGNED_WITHIN_S,
     ) -> Plan:
         """Plan to buy from an order, which is verified on the chain.
 
@@ -265,7 +267,7 @@ class Desk:
                 )
         order_rules.check_amount(energy_wh)
         call = RedeemCall(energy_wh)
-        intent = self._intent(call, key or f"redeem:{self._clock.now_ms()}")
+        intent = self._intent(call, key or f"redeem:{self._clock.now_ms()}", self._now() + SIGNED_WITHIN_S)
         return self._taken(call, intent, energy_wh, None, seen)
 
     def submit(self, plan: Plan) -> bool:

@@ -41,12 +41,20 @@ class DecisionRows(Protocol):
         """Delete those of intervals that ended before ``before``, but never the last; returns how many."""
 
 
+class MarketRows(Protocol):
+    """The journal's rows of the contract's events."""
+
+    def prune(self, before: int) -> int:
+        """Delete readings that were booked before ``before``, all but the newest of them; returns how many."""
+
+
 class Retain:
     """Deletes what is old enough.
 
     Args:
         minute_rows_days: how long minute rows, events and decisions are kept, days; decisions for 31 at least.
-        readings_years: how long readings are kept, years; what has not ended is kept however old it is.
+        readings_years: how long readings are kept, years, and those that the contract booked; what has not ended is
+            kept however old it is.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Retain:
         readings: ReadingRows,
         events: EventRows,
         decisions: DecisionRows,
+        market: MarketRows,
         clock: Clock,
         minute_rows_days: int,
         readings_years: int,
@@ -63,6 +72,7 @@ class Retain:
         self._meters = meters
         self._readings = readings
         self._events = events
+        self._market = market
         self._decisions = decisions
         self._clock = clock
         self._minutes_s = minute_rows_days * _DAY_S
@@ -78,6 +88,7 @@ class Retain:
             gone += self._events.prune(now - self._minutes_s)
             gone += self._decisions.prune(now - max(self._minutes_s, _DECISIONS_LEAST_S))
             gone += self._readings.prune(now - self._readings_s)
+            gone += self._market.prune(now - self._readings_s)
         except JournalBusy:  # the record stage says so; tomorrow is early enough
             return False
         return gone > 0

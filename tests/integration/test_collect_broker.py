@@ -20,7 +20,8 @@ from agent.adapters.reading_rows import ReadingRows
 from agent.domain.errors import ConfigurationInvalid
 from agent.domain.readings import ClosedReading, Flags
 from agent.domain.signing import SigningDomain
-from agent.domain.telemetry import Origin, SealedReading, reading_message
+from agent.domain.silence import Quiet
+from agent.domain.telemetry import Origin, SealedReading, reading_message, status_message
 from simulators.broker import Broker, Security
 from simulators.certificates import Authority
 from tests.integration.collector_line import (
@@ -180,6 +181,10 @@ def test_the_broker_holds_back_what_is_not_stored(broker: Broker, tmp_path: Path
         assert len([one for one in inbox if one.receipt]) == RECEIVE_MAXIMUM
         assert len(inbox) <= RECEIVE_MAXIMUM + 1_000
         collector.until(lambda: collector.stage.counts.verified == total, "all of them, once it goes on")
+        counts = collector.stage.counts
+        collector.until(lambda: counts.received + counts.dropped == total + 2_000, "each is counted")
+        assert counts.dropped > 0
+        assert "collect.dropped" in collector.said.names()
         assert collector.held() == {(1, 1), (1, 2), (1, 3)}
 
 
@@ -203,6 +208,28 @@ def test_what_another_collector_had_is_reported_and_stalls_nobody(
         (1, 52, 60, "never_was"),
     ]
     assert told.missing == [(1, 62, 64)]
+
+
+def test_a_household_falls_silent_by_its_last_will_and_comes_back(
+    broker: Broker, database_place: DatabasePlace, publisher: Publisher
+) -> None:
+    quick = [replace(sealed(sequence), period_s=1) for sequence in (1, 2)]
+    with CollectorOnTheLine(broker, database_place, periods=1_000) as collector:
+        collector.until(collector.listening, "listening")
+        with HouseOnTheLine(Place(*broker.address), listen=TOPICS.acknowledgement) as house:
+            house.journal.sealed = quick[:1]
+            collector.until(lambda: house.journal.mark == (1, 1), "its first reading", house)
+            publisher.send(
+                status_message(ORIGIN, online=False, reason="the connection was lost", at=None), topic=TOPICS.status
+            )
+            collector.until(lambda: "household.silent" in collector.said.names(), "it is silent")
+            ((silent,), _) = report(database_place)
+            assert silent.standing.quiet is Quiet.OFFLINE
+            house.journal.sealed = quick
+            house.telemetry.renew("the test asks for it")
+            collector.until(lambda: "household.back" in collector.said.names(), "it is back", house)
+    ((back,), _) = report(database_place)
+    assert (back.standing.quiet, back.standing.online) == (None, True)
 
 
 READS_ALONE = "pattern readwrite energy/v1/+/%u/#\nuser collector\ntopic read energy/#\n"

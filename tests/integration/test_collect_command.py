@@ -95,13 +95,15 @@ def test_killed_between_commit_and_acknowledgement_it_stores_nothing_twice(
     words = ["--broker", f"mqtt://127.0.0.1:{broker.port}", *MARKET_WORDS, *database_place.words]
     killed = subprocess.run([sys.executable, "-c", _KILLED, "collect", *words], cwd=ROOT, check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
-    assert counted(database_place) == 5
+    # Its first batch: as much as the broker had brought by then.
+    stored = counted(database_place)
+    assert stored > 0
     (told,), _ = report(database_place)
-    assert told.standing.holding.acknowledged == (1, 5)
+    assert told.standing.holding.acknowledged == (1, stored)
 
     with CollectorOnTheLine(broker, database_place) as collector:
         collector.until(lambda: collector.stage.counts.received == 5, "the broker sends them again")
-        assert {str(reason): times for reason, times in collector.stage.counts.refused.items()} == {"replayed": 5}
+        assert {str(reason): times for reason, times in collector.stage.counts.refused.items()} == {"replayed": stored}
     assert counted(database_place) == 5
 
 
@@ -133,7 +135,7 @@ def test_the_command_with_tls_ends_cleanly_and_reports(tmp_path: Path, database_
     assert running.returncode == 0, log
     told_at_the_end = json.loads(out)
     assert told_at_the_end.pop("received") >= 2, "readings, and the household's status once it is known"
-    assert told_at_the_end == {"verified": 2, "stored": 2, "refused": {}}
+    assert told_at_the_end == {"verified": 2, "stored": 2, "dropped": 0, "refused": {}}
     assert [json.loads(line)["event"] for line in log.splitlines()] == ["collect.listening"]
 
     def told(*more: str) -> str:
@@ -143,7 +145,7 @@ def test_the_command_with_tls_ends_cleanly_and_reports(tmp_path: Path, database_
         return done.stdout
 
     assert f"{HOUSEHOLD}  {AREA}  not checked  1/2" in told()
-    assert "1 households, 0 of them silent" in told()
+    assert "households: 1, silent: 0" in told()
     (one,) = json.loads(told("--json"))["households"]
     assert (one["household"], one["acknowledged"], one["refused"]) == (HOUSEHOLD, {"epoch": 1, "sequence": 2}, {})
 

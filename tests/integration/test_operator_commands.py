@@ -116,7 +116,9 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Office]:
+def office(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    # Commands run in this process here, which has to stay as open as it was for the tests after it.
+    monkeypatch.setattr("agent.operator.requests.close_process", lambda: True)
     folder = tmp_path / "office"
     folder.mkdir(mode=0o700)
     (folder / "passphrase").write_text("a passphrase\n")

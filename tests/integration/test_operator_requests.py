@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def test_a_request_is_taken_in_shown_and_approved(
     assert desk.requests("list", "--state", "approved")[1]["requests"] == []
     shown = desk.requests("show", "1")[1]
     assert shown["personalData"] == {"firstName": "سارا", "familyName": "Nemune", "nationalId": "0123456789"}
+    assert shown["connection"]["production"] == {"profile": "eastron_sdm120", "serial": "1", "registerWh": 1000}
 
     code, approved, _ = desk.requests("approve", "1", "--fund", "1000")
     assert (code, approved["enrolled"], approved["balanceWei"]) == (0, "now", 1000)
@@ -158,6 +160,8 @@ def test_erased_personal_data_are_in_no_table_and_nothing_waits(
     path = desk.request(market)
     desk.run("approve", str(path))
     desk.requests("add", str(desk.edit(market, MINA, SALT)))
+    exported = desk.requests("export", HOUSEHOLD.address)[1]["requests"]
+    assert [one["personalData"]["firstName"] for one in exported] == ["سارا", "مینا"]
     code, told, _ = desk.requests("erase", HOUSEHOLD.address, "--yes")
     assert (code, told["erasedFromRequests"]) == (0, 2)
     assert persons(database_place) == []
@@ -299,7 +303,11 @@ def test_screens_for_a_person(office: Office) -> None:
     assert HOUSEHOLD.address in listed
     assert "سارا" not in listed
     assert main(["requests", "show", "1", *state]) == 0
-    assert "سارا" in office.capsys.readouterr().out
+    shown = office.capsys.readouterr().out
+    assert "سارا" in shown
+    assert "eastron_sdm120, number 1, 1.000 kWh" in shown
+    assert main(["requests", "export", HOUSEHOLD.address, *state]) == 0
+    assert office.capsys.readouterr().out == shown
     office.requests("erase", HOUSEHOLD.address, "--yes")
     assert main(["requests", "show", "1", *state]) == 0
     assert "national ID  erased" in office.capsys.readouterr().out
@@ -338,7 +346,7 @@ def test_an_interrupted_funding_is_not_done_twice_though_the_balance_moved(offic
     assert (code, "run the same command again" in says) == (1, True)
     # What is lacking now is another sum, so the command's own transaction would be another one.
     office.anvil.set_balance(HOUSEHOLD.address, 10)
-    office.anvil.mine()
+    threading.Timer(1.0, office.anvil.mine).start()
     code, told, _ = office.run("fund", HOUSEHOLD.address, "--amount", "1000")
     assert (code, told["balanceWei"]) == (0, 1010)
     assert "fundedWei" not in told

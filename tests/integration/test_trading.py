@@ -6,7 +6,6 @@ Orders are asked for with the commands themselves, beside an agent's stages that
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,118 +15,16 @@ import pytest
 from eth_account import Account as Wallet
 from eth_account.signers.local import LocalAccount
 
-from agent.adapters.household_key import HouseholdKey
-from agent.adapters.journal import open_journal
-from agent.adapters.journal_hold import JournalHold
-from agent.adapters.keystore import Keystore
-from agent.adapters.market import Market
-from agent.adapters.node_pool import NodePool
-from agent.adapters.outbox_rows import OutboxRows
-from agent.adapters.reading_rows import ReadingRows
 from agent.cli.main import main
-from agent.compose import parts
-from agent.configuration import load
-from agent.domain.fees import report_gas
-from agent.domain.outbox import Intent, Kind, Rules, State
-from agent.domain.readings import Reading
-from agent.stages.confirm import Confirm
-from agent.stages.submit import Fees, Submit
-from contracts import load_artifact
-from tests.fakes.world import HeardEvents
+from agent.domain.outbox import Kind, State
 from tests.integration.test_operator_commands import HOUSEHOLD, Office, office
+from tests.integration.trading_house import House, moved_in
 
 __all__ = ["office"]
 
 pytestmark = pytest.mark.integration
 
 BUYER: LocalAccount = Wallet.from_key("0x" + "08" * 32)
-RULES = Rules(depth=1, agreement=1)
-
-
-class House:
-    """A household: its configuration, its journal, and the stages of its agent that sign, send and follow."""
-
-    def __init__(self, folder: Path, office: Office, deployed: dict[str, Any], wallet: LocalAccount) -> None:
-        folder.mkdir(mode=0o700)
-        (folder / "passphrase").write_text("a passphrase\n")
-        (folder / "passphrase").chmod(0o600)
-        Keystore.import_bare(folder / "key.json", wallet.key.hex(), b"a passphrase")
-        self.file = folder / "agent.toml"
-        self.file.write_text(f"""
-[household]
-account = "{wallet.address}"
-area = "tehran-03"
-rated_power_w = 8000
-[meters.production]
-profile = "eastron_sdm120"
-line = "tcp://127.0.0.1:1"
-[meters.consumption]
-profile = "eastron_sdm120"
-line = "tcp://127.0.0.1:2"
-[chain]
-id = {deployed["chainId"]}
-genesis = "{deployed["genesis"]}"
-contract = "{deployed["contract"]}"
-code_hash = "{deployed["codeHash"]}"
-depth = 1
-unproven = true
-[[chain.nodes]]
-url = "{office.url}"
-area = "tehran-03"
-[journal]
-directory = "{folder}/state"
-[keystore]
-path = "{folder}/key.json"
-passphrase_file = "{folder}/passphrase"
-[clock]
-require_synchronised = false
-""")
-        self.wallet = wallet
-        self.office = office
-        self.events = HeardEvents()
-        configuration = load(self.file, {})
-        self.state = configuration.journal.directory
-        self.state.mkdir(mode=0o700)
-        self.journal, _ = open_journal(self.state)
-        self.hold: JournalHold | None = JournalHold(self.state)
-        self.outbox = OutboxRows(self.journal)
-        self.nodes: NodePool = parts.open_nodes(configuration, self.events)
-        self.market, self.contract = Market(load_artifact().abi), deployed["contract"]
-        shared: dict[str, Any] = {
-            "outbox": self.outbox,
-            "readings": ReadingRows(self.journal, wallet.address),
-            "journal": self.journal,
-            "nodes": self.nodes,
-            "signer": HouseholdKey(
-                Keystore.open(folder / "key.json", b"a passphrase"), parts.signing_domain(configuration)
-            ),
-            "codec": self.market,
-            "rules": RULES,
-            "fees": Fees(most=10**11),
-            "clock": parts.open_clock(configuration),
-            "events": self.events,
-        }
-        self.submit = Submit(contract=self.contract, may_submit=lambda: True, **shared)
-        self.confirm = Confirm(began_at=int(time.time()), **shared)
-
-    def turns(self, count: int = 4) -> None:
-        """The agent has its turns, and the chain a block after each."""
-        for _ in range(count):
-            self.submit.run_once()
-            self.office.anvil.mine()
-            self.confirm.run_once()
-
-    def reports(self, sequence: int, produced_wh: int, consumed_wh: int) -> None:
-        taken_at = int(time.time()) - 100 + sequence
-        reading = Reading(self.wallet.address, 1, sequence, taken_at, produced_wh, consumed_wh)
-        data = self.market.report([reading.packed()])
-        self.outbox.queue(Intent(f"report:{sequence}", Kind.REPORT, self.contract, data, report_gas(1)), taken_at)
-
-    def close(self) -> None:
-        if self.hold is not None:
-            self.hold.close()
-        self.nodes.close()
-        self.journal.close()
 
 
 @dataclass
@@ -136,7 +33,15 @@ class Street:
 
     seller: House
     buyer: House
+    office: Office
     capsys: pytest.CaptureFixture[str]
+
+    def turns(self, house: House, count: int = 4) -> None:
+        """The agent has its turns, and the chain a block after each."""
+        for _ in range(count):
+            house.submit.run_once()
+            self.office.anvil.mine()
+            house.confirm.run_once()
 
     def asks(self, house: House, *words: str) -> tuple[int, Any, str]:
         """Exit code, the JSON told, and what went to standard error."""
@@ -153,11 +58,13 @@ def street(office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     for wallet, serial in ((HOUSEHOLD, "1"), (BUYER, "2")):
         request = office.request(deployed, wallet, serial)
         assert office.run("approve", str(request), "--fund", str(10**18))[0] == 0
-    houses = [House(tmp_path / name, office, deployed, wallet) for name, wallet in (("s", HOUSEHOLD), ("b", BUYER))]
+    wallets = (("s", HOUSEHOLD), ("b", BUYER))
+    houses = [House(moved_in(tmp_path / name, office.url, deployed, wallet)) for name, wallet in wallets]
+    made = Street(houses[0], houses[1], office, capsys)
     for house in houses:
         house.reports(1, 2_500, 3_000)
-        house.turns()
-    yield Street(houses[0], houses[1], capsys)
+        made.turns(house)
+    yield made
     for house in houses:
         house.close()
 
@@ -174,7 +81,7 @@ def test_sell_buy_a_part_take_the_rest_back_and_redeem(street: Street, office: O
     number = sold["plan"]["call"]["number"]
     code, waits, _ = street.asks(seller, "orders", "--mine")
     assert [(one["order"]["number"], one["state"]) for one in waits["own"]] == [(number, "queued")]
-    seller.turns()
+    street.turns(seller)
     code, book, _ = street.asks(buyer, "orders")
     assert [(order["seller"], order["number"], order["energyWh"], order["price"]) for order in book["others"]] == [
         (HOUSEHOLD.address, number, 1_200, 4_321)
@@ -184,20 +91,20 @@ def test_sell_buy_a_part_take_the_rest_back_and_redeem(street: Street, office: O
     before = seller.nodes.balance()
     code, bought, _ = street.asks(buyer, "buy", f"{HOUSEHOLD.address}/{number}", "--energy", "0.5", "--yes")
     assert (code, bought["plan"]["cost"]) == (0, {"priceWei": 2_161, "serviceCostWei": 250})
-    buyer.turns()
+    street.turns(buyer)
     assert buyer.nodes.household().tokens_wh == 2_000
     assert seller.nodes.balance() - before == 2_161
     assert street.asks(buyer, "orders")[1]["others"][0]["energyWh"] == 700
 
     code, back, _ = street.asks(seller, "sell", "--cancel", str(number), "--yes")
     assert (code, back["plan"]["energyWh"]) == (0, 700)
-    seller.turns()
+    street.turns(seller)
     code, wallet, _ = street.asks(seller, "wallet")
     assert (wallet["tokensWh"], wallet["escrowWh"], wallet["redeemableWh"]) == (1_000, 0, 1_000)
 
     code, burned, _ = street.asks(seller, "redeem", "--all", "--yes")
     assert (code, burned["plan"]["energyWh"]) == (0, 1_000)
-    seller.turns()
+    street.turns(seller)
     code, wallet, _ = street.asks(seller, "wallet")
     assert (wallet["tokensWh"], wallet["redeemableWh"]) == (0, 0)
     for house in (seller, buyer):
@@ -216,7 +123,7 @@ def test_what_cannot_be_is_refused_before_anything_is_queued(street: Street, off
     seller, buyer = street.seller, street.buyer
     code, sold, _ = street.asks(seller, "sell", "--energy", "1", "--price", "4", "--expires-in", "90min", "--yes")
     assert code == 0
-    seller.turns()
+    street.turns(seller)
     order = f"{HOUSEHOLD.address}/{sold['plan']['call']['number']}"
     rows = buyer.outbox.newest_id(), seller.outbox.newest_id()
     for house, words, told in (
@@ -245,13 +152,13 @@ def test_what_cannot_be_is_refused_before_anything_is_queued(street: Street, off
 def test_an_order_that_is_gone_when_the_agent_has_its_turn_costs_nothing(street: Street) -> None:
     seller, buyer = street.seller, street.buyer
     sold = street.asks(seller, "sell", "--energy", "1", "--price", "4", "--yes")[1]
-    seller.turns()
+    street.turns(seller)
     order = f"{HOUSEHOLD.address}/{sold['plan']['call']['number']}"
     assert street.asks(buyer, "buy", order, "--yes")[0] == 0
     # The seller takes it back before the buyer's agent has its turn.
     assert street.asks(seller, "sell", "--cancel", order.split("/")[1], "--yes")[0] == 0
-    seller.turns()
-    buyer.turns()
+    street.turns(seller)
+    street.turns(buyer)
 
     (bought,) = buyer.outbox.newest(Kind.BUY, 1)
     assert (bought.state, bought.nonce) == (State.REFUSED, None)
@@ -259,7 +166,7 @@ def test_an_order_that_is_gone_when_the_agent_has_its_turn_costs_nothing(street:
     assert buyer.events.last("transaction.refused")["order"] == order
     # Readings go on.
     buyer.reports(2, 2_501, 3_001)
-    buyer.turns()
+    street.turns(buyer)
     assert buyer.nodes.household().sequence == 2
 
 

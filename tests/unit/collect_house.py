@@ -83,6 +83,7 @@ class FakeSource:
     acknowledged: list[tuple[str, Mark]] = field(default_factory=list)
     room: int = 1_000
     receipt: int = 0
+    lost: int = 0
     closed: float | None = None
 
     def bring(self, topic: str, payload: bytes) -> int:
@@ -109,7 +110,7 @@ class FakeSource:
         return self.room
 
     def dropped(self) -> int:
-        return 0
+        return self.lost
 
     def close(self, deadline_s: float) -> None:
         self.closed = deadline_s

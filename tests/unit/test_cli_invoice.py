@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,16 @@ def test_what_the_journal_does_not_know_yet_is_no_difference(house: House, life:
     code, _, says = house.run("--compare", house.issued(life, asOfBlock=None, closed=True))
     assert code == 1
     assert "is final, but up to block" in says
+
+
+def test_a_journal_of_another_release_is_named(house: House) -> None:
+    with sqlite3.connect(house.folder / FILE_NAME) as journal:
+        journal.execute("PRAGMA user_version = 1")
+    journal.close()
+    code, _, says = house.run("--month", "1405-08")
+
+    assert code == 1
+    assert "is another release's; start the agent" in says
 
 
 def test_another_households_invoice_is_refused(house: House, life: Life) -> None:

@@ -322,6 +322,15 @@ def test_who_was_silent_before_a_restart_is_not_back_by_it() -> None:
     assert "household.back" not in office.events.names()
 
 
+def test_what_was_dropped_is_counted_and_said_once_a_minute() -> None:
+    office = Office()
+    for lost in (5, 9):
+        office.source.lost = lost
+        office.turn()
+    assert office.stage.counts.dropped == 9
+    assert office.events.names().count("collect.dropped") == 1
+
+
 def test_stopping_says_goodbye() -> None:
     office = Office()
     office.stage.stop(2.0)

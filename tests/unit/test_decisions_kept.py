@@ -13,6 +13,7 @@ from agent.adapters.decision_rows import DecisionRows
 from agent.adapters.event_rows import EventRows
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.journal_view import JournalView
+from agent.adapters.market_rows import MarketRows
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.reading_rows import ReadingRows
 from agent.cli import explain, orders
@@ -84,6 +85,7 @@ def test_old_decisions_leave_the_journal_and_the_last_stays(journal: Journal) ->
         readings=ReadingRows(journal, HOUSEHOLD),
         events=EventRows(journal),
         decisions=rows,
+        market=MarketRows(journal),
         clock=clock,
         minute_rows_days=1,
         readings_years=1,

@@ -70,6 +70,24 @@ def test_a_submitted_plan_waits_for_the_daemon_and_a_second_time_changes_nothing
     assert home.desk.asked(plan.intent.key) == home.entries()[0]
 
 
+def test_what_has_no_number_is_not_signed_late(home: Home) -> None:
+    """An old copy of the journal that is put back later does nothing twice."""
+    now = home.clock.now_s
+    plans = [home.desk.purchase(NEIGHBOUR, 7), home.desk.redemption(), offered(home)]
+
+    assert [plan.intent.expires_at for plan in plans] == [now + 600, now + 600, now + HOUR - 30]
+    home.pass_time(600)
+    with pytest.raises(BadRequest, match="too long ago"):
+        home.desk.submit(plans[0])
+    assert home.desk.submit(plans[2])
+
+
+def test_nothing_is_planned_while_submission_is_halted(home: Home) -> None:
+    home.outbox.halt("a stranger used nonce 5")
+    with pytest.raises(NotYet, match=r"stranger used nonce 5\. .*keys resume"):
+        offered(home)
+
+
 def test_a_key_of_the_callers_own_is_asked_for_once(home: Home) -> None:
     assert home.desk.submit(offered(home, key="rule:1"))
     assert not home.desk.submit(offered(home, key="rule:1"))

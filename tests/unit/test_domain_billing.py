@@ -60,6 +60,19 @@ def test_a_reading_that_was_taken_before_the_tariff_and_booked_after_it_has_the_
     assert whole(life).due_wei == 2_000
 
 
+def test_a_tariff_of_a_later_block_is_unknown_as_of_an_earlier_one() -> None:
+    # The household's clock was ahead of the chain's, and the tariff came between the two times.
+    life = Life(retail=2_000)
+    life.wait(900)
+    life.reading(0, 1_000, late_s=-50)
+    then = life.book()
+    life.wait(5)
+    life.tariff(9_000)
+
+    assert invoice(HOUSE, life.events, ALWAYS, then).due_wei == 2_000
+    assert whole(life).due_wei == 9_000
+
+
 def test_redeemed_tokens_are_credited_at_the_tariff_of_their_own_time() -> None:
     life = Life(retail=2_000)
     life.reading(5_000, 1_000)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from agent.cli import explain
 from agent.domain.decisions import Act, Buy, Cancel, Decision, Offer, Redeem, Step, Today, done_on_day, numbers_offered
 from agent.domain.market import Parameters
-from agent.domain.orders import PLACES, Order, cost_of, money_for
+from agent.domain.orders import PLACES, Order, cost_of
 from agent.domain.standing_rule import MOST_ACTS, SETTLES_S, Limits, Situation, decide
 
 NOW = 1_795_305_600
@@ -92,8 +88,46 @@ def test_the_service_cost_counts_and_the_retail_tariff_is_the_most() -> None:
     assert acts(dear, replace(short, book=(order(price=2_901),))) == []
 
 
+def test_what_keeps_it_from_buying_is_named() -> None:
+    short = replace(SEEN, redeemable_wh=1_000, book=(order(),))
+
+    assert "too little above the reserve" in reasons(replace(LIMITS, reserve_wei=10**9), short)
+    assert "money of this day" in reasons(LIMITS, replace(short, today=Today(spent_wei=1_000_000)))
+    assert "energy of this day" in reasons(LIMITS, replace(short, today=Today(bought_wh=20_000)))
+    assert "least amount of an order" in reasons(LIMITS, replace(short, book=(order(wh=99),)))
+    assert acts(LIMITS, replace(short, book=(order(wh=99), order(OTHER, price=2_100)))) != []
+
+
 def test_an_order_outside_the_band_is_not_bought_however_cheap() -> None:
     assert acts(LIMITS, replace(SEEN, redeemable_wh=1_000, book=(order(price=999),))) == []
+
+
+def test_nobody_buys_from_himself_however_cheap() -> None:
+    assert acts(LIMITS, replace(SEEN, redeemable_wh=1_000, book=(order(US, price=1_000),))) == []
+
+
+def test_each_purchase_takes_its_price_and_its_fee_out_of_the_purse() -> None:
+    book = tuple(order(number=number, wh=1_000, price=1_900) for number in range(1, 6))
+    short = replace(SEEN, redeemable_wh=5_000, book=book)
+
+    # Each costs 2000 wei for all of it, service cost included.
+    assert [act.energy_wh for act in acts(LIMITS, replace(short, money_wei=6_001)) if isinstance(act, Buy)] == [
+        1_000,
+        1_000,
+        1_000,
+    ]
+    assert len(acts(LIMITS, replace(short, money_wei=6_002, fee_wei=1_000))) == 2
+    assert len(acts(replace(LIMITS, buy_day_most_wei=4_001), short)) == 2
+    assert len(acts(replace(LIMITS, buy_day_most_wei=6_001), replace(short, today=Today(spent_wei=2_000)))) == 2
+    redeems = replace(short, tokens_wh=100, money_wei=3_050, fee_wei=1_000)
+    assert [type(act) for act in acts(LIMITS, redeems)] == [Redeem, Buy], "the redemption's fee is kept back"
+    assert acts(LIMITS, redeems)[1].energy_wh < 600
+
+
+def test_a_large_surplus_is_offered_in_lots_and_the_day_has_an_end() -> None:
+    assert [act.energy_wh for act in acts(LIMITS, replace(SEEN, tokens_wh=6_000))] == [5_000]
+    assert [act.energy_wh for act in acts(LIMITS, replace(SEEN, tokens_wh=6_000, today=Today(49_800)))] == [200]
+    assert "the most of this day" in reasons(LIMITS, replace(SEEN, tokens_wh=6_000, today=Today(49_901)))
 
 
 def test_an_order_that_ends_at_once_is_left() -> None:
@@ -143,6 +177,14 @@ def test_a_price_that_no_buyer_would_pay_is_not_asked() -> None:
 
 def test_an_expired_order_is_taken_back_whoever_made_it() -> None:
     assert acts(LIMITS, replace(SEEN, own=(order(US, 9, 400, life=0),))) == [Cancel(9, 400)]
+
+
+def test_an_interval_has_so_many_acts_and_the_next_one_goes_on() -> None:
+    own = tuple(order(US, number, 400, life=0) for number in range(1, 20))
+    seen = replace(SEEN, tokens_wh=5_000, own=own)
+
+    assert acts(LIMITS, seen) == [Cancel(number, 400) for number in range(1, MOST_ACTS + 1)]
+    assert "other things come first" in reasons(LIMITS, seen)
 
 
 def test_the_rules_own_orders_are_freed_for_own_consumption_the_cheapest_first() -> None:
@@ -216,146 +258,3 @@ def test_a_day_counts_what_was_offered_and_bought_on_it() -> None:
     late = replace(early, decided_at=NOW + 600)
     assert done_on_day([earlier, first, late], NOW + 900) == Today(400, 300, 4)
     assert numbers_offered([earlier, first]) == {6, 7}
-
-
-# -- whatever it is told
-
-energy, money, price = st.integers(0, 30_000), st.integers(0, 10**8), st.integers(0, 5_000)
-limits_ = st.builds(
-    lambda least, more, **rest: Limits(order_least_wh=least, order_most_wh=least + more, **rest),
-    least=st.integers(1, 3_000),
-    more=st.integers(0, 5_000),
-    enabled=st.just(value=True),
-    self_first=st.booleans(),
-    keep_wh=energy,
-    sell_at_least=st.none() | price,
-    buy_at_most=st.none() | price,
-    offer_day_most_wh=energy,
-    buy_day_most_wh=energy,
-    buy_day_most_wei=money,
-    order_lifetime_s=st.integers(300, 9_999),
-    reserve_wei=money,
-)
-
-
-def orders(*sellers: str) -> st.SearchStrategy[tuple[Order, ...]]:
-    one = st.builds(
-        Order, st.sampled_from(sellers), st.integers(1, 5), energy, price, st.integers(NOW - 9, NOW + 9_999)
-    )
-    return st.lists(one, max_size=8).map(tuple)
-
-
-seen_ = st.builds(
-    Situation,
-    household=st.just(US),
-    parameters=st.none()
-    | st.builds(
-        lambda cost, low, more: Parameters(900, cost, low, low + more, paused=False), st.integers(0, 900), price, price
-    ),
-    tokens_wh=st.none() | energy,
-    redeemable_wh=st.none() | energy,
-    money_wei=st.none() | money,
-    fee_wei=st.none() | st.integers(0, 10**5),
-    own=st.none() | orders(US),
-    made=st.frozensets(st.integers(1, 5)),
-    book=st.none() | orders(US, THEM, OTHER),
-    today=st.builds(Today, energy, energy, money),
-)
-
-
-@given(limits_, seen_)
-def test_nothing_is_offered_beyond_what_is_held_kept_and_allowed(limits: Limits, seen: Situation) -> None:
-    made = [act for act in acts(limits, seen) if isinstance(act, Offer)]
-    offered = sum(act.energy_wh for act in made)
-    redeemed = sum(act.energy_wh for act in acts(limits, seen) if isinstance(act, Redeem))
-
-    if made:
-        assert seen.tokens_wh is not None
-        assert seen.parameters is not None
-        assert limits.sell_at_least is not None
-        assert offered + redeemed + limits.keep_wh <= seen.tokens_wh
-        assert offered + seen.today.offered_wh <= limits.offer_day_most_wh
-    for act in made:
-        assert limits.order_least_wh <= act.energy_wh <= limits.order_most_wh
-        assert seen.parameters.feed_in_tariff <= act.price <= seen.parameters.retail_tariff
-        assert act.price >= limits.sell_at_least
-        assert act.expires_at == NOW + limits.order_lifetime_s
-
-
-@given(limits_, seen_)
-def test_nothing_is_bought_beyond_limit_day_need_and_purse(limits: Limits, seen: Situation) -> None:
-    done = acts(limits, seen)
-    bought = [act for act in done if isinstance(act, Buy)]
-    if not bought:
-        return
-    market, at_most = seen.parameters, limits.buy_at_most
-    assert market is not None
-    assert at_most is not None
-    assert seen.redeemable_wh is not None
-    assert seen.tokens_wh is not None
-    assert seen.money_wei is not None
-    assert seen.fee_wei is not None
-    energy_wh, spent = sum(act.energy_wh for act in bought), sum(act.cost_wei for act in bought)
-    assert energy_wh <= seen.redeemable_wh - seen.tokens_wh
-    assert energy_wh + seen.today.bought_wh <= limits.buy_day_most_wh
-    assert spent + seen.today.spent_wei <= limits.buy_day_most_wei
-    assert spent + seen.fee_wei * len(done) <= seen.money_wei - limits.reserve_wei
-    left = {(one.seller, one.number): one for one in seen.book or ()}
-    for act in bought:
-        assert limits.order_least_wh <= act.energy_wh <= limits.order_most_wh
-        assert act.price + market.service_cost <= min(at_most, market.retail_tariff)
-        assert market.feed_in_tariff <= act.price
-        assert act.cost_wei == money_for(act.energy_wh, act.price) + money_for(act.energy_wh, market.service_cost)
-        assert act.seller != US, "no trade with oneself"
-        one = left.pop((act.seller, act.number))
-        assert (act.price, act.energy_wh <= one.energy_wh, one.open_at(NOW)) == (one.price, True, True)
-
-
-@given(limits_, seen_)
-def test_redemptions_and_cancellations_are_of_what_there_is(limits: Limits, seen: Situation) -> None:
-    done = acts(limits, seen)
-    own = {one.number: one for one in seen.own or ()}
-    cancelled = [act for act in done if isinstance(act, Cancel)]
-
-    assert len(done) <= MOST_ACTS
-    assert sum(isinstance(act, Redeem) for act in done) <= limits.self_first
-    for act in done:
-        if isinstance(act, Redeem):
-            assert seen.tokens_wh is not None
-            assert seen.redeemable_wh is not None
-            assert limits.order_least_wh <= act.energy_wh <= min(seen.tokens_wh, seen.redeemable_wh)
-    for act in cancelled:
-        assert act.number in seen.made or any(not one.open_at(NOW) for one in seen.own or ())
-        assert act.number in own
-
-
-@given(limits_, seen_)
-def test_the_same_situation_gives_the_same_decision_in_any_order_of_the_book(limits: Limits, seen: Situation) -> None:
-    unique = {(one.seller, one.number): one for one in seen.book or ()}
-    book = tuple(unique.values())
-
-    assert decide(limits, replace(seen, book=book), NOW) == decide(limits, replace(seen, book=book[::-1]), NOW)
-
-
-@given(limits_, seen_)
-def test_off_is_off(limits: Limits, seen: Situation) -> None:
-    assert decide(replace(limits, enabled=False), seen, NOW) == ()
-
-
-@given(limits_, seen_)
-def test_what_is_unknown_is_never_acted_upon(limits: Limits, seen: Situation) -> None:
-    for part in ("parameters", "tokens_wh", "redeemable_wh"):
-        assert acts(limits, replace(seen, **{part: None})) == []
-    for part in ("own", "book"):
-        assert not any(isinstance(act, Offer | Buy) for act in acts(limits, replace(seen, **{part: None})))
-    for part in ("money_wei", "fee_wei"):
-        assert not any(isinstance(act, Buy) for act in acts(limits, replace(seen, **{part: None})))
-
-
-@given(limits_, seen_)
-def test_every_step_has_a_reason_in_words(limits: Limits, seen: Situation) -> None:
-    steps = decide(limits, seen, NOW)
-
-    assert steps or not (limits.self_first or limits.sell_at_least is not None or limits.buy_at_most is not None)
-    assert all(name in explain._WORDS for step in steps for name in step.facts), "explained in words, too"
-    assert all(step.why and not any(sign.isdigit() for sign in step.why.replace("256", "")) for step in steps)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.market_rows import MarketRows
-from agent.domain.market_events import MarketEvent, Redeemed
+from agent.domain.market_events import MarketEvent, ReadingBooked, Redeemed, Traded
+from agent.domain.orders import Trade
+from agent.domain.readings import Reading
 from tests.fakes.logs import ACCOUNTS, events, place
 
 
@@ -57,3 +59,16 @@ def test_clearing_forgets_the_mark_too(kept: MarketRows) -> None:
     kept.add([Redeemed(place(5), ACCOUNTS[0], 5)], 8, "0x8")
     kept.clear()
     assert (kept.mark(), kept.events(0, 20_000)) == (None, [])
+
+
+def test_old_readings_go_but_the_newest_of_them_and_everything_else_stay(kept: MarketRows) -> None:
+    told: list[MarketEvent] = [
+        ReadingBooked(place(block, index), Reading(ACCOUNTS[0], 1, block, block, block, block))
+        for block, index in ((5, 0), (6, 0), (7, 0), (7, 1), (8, 0))
+    ]
+    trade = Traded(place(4), Trade(1, *ACCOUNTS[:2], 1, 1, 1, 0, 1004))
+    kept.add([trade, *told], 8, "0x8")
+    assert kept.prune(1008) == 2
+    assert kept.events(0, 20_000) == [trade, *told[2:]]
+    assert kept.prune(1008) == 0
+    assert kept.prune(1005) == 0

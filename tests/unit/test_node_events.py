@@ -199,13 +199,13 @@ def test_a_tokens_transfer_in_everybodys_logs_is_left_out() -> None:
 @given(st.lists(st.integers(0, 3), max_size=7), st.integers(1, 4))
 def test_what_is_agreed_has_the_most_votes_and_enough_of_them(told: list[int], agreement: int) -> None:
     found = node_votes.agreed(told, agreement)
-    if found is None:
-        # Nobody has enough, or two camps are as large.
-        counts = sorted((told.count(one) for one in set(told)), reverse=True)
-        assert not counts or counts[0] < agreement or (agreement > 1 and counts[0] == counts[1])
+    counts = sorted((told.count(one) for one in set(told)), reverse=True)
+    enough = bool(counts) and counts[0] >= agreement
+    tied = len(counts) > 1 and counts[0] == counts[1]
+    if not enough or (tied and agreement > 1):
+        assert found is None
     else:
-        assert told.count(found) >= agreement
-        assert told.count(found) == max(map(told.count, told))
+        assert found == next(one for one in told if told.count(one) == counts[0])
 
 
 # The order book.

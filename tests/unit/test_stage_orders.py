@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.adapters.journal import FILE_NAME
 from agent.domain.market_calls import OfferCall, RedeemCall
 from agent.domain.outbox import Entry, Intent, Kind, State
 from agent.domain.readings import ReadingState
@@ -246,3 +248,41 @@ def test_a_kill_at_every_point_of_an_order_neither_loses_nor_doubles_it(home: Ho
     assert home.chain.top.trading.done[before:] == (plan.call,)
     assert trades(home)[-1].state is State.FINAL
     assert all(len(intents) == 1 for intents in home.chain.intents().values())
+
+
+@pytest.mark.parametrize("what", ["offer", "buy", "redeem", "cancel"])
+def test_an_old_copy_of_the_journal_that_is_put_back_does_nothing_twice(home: Home, what: str) -> None:
+    offers(home, 300)
+    home.settle()
+    (own,) = home.desk.own_orders()
+    plan = {
+        "offer": lambda: home.desk.offer(100, 25, home.clock.now_s + HOUR),
+        "buy": lambda: home.desk.purchase(NEIGHBOUR, 7, 100),
+        "redeem": lambda: home.desk.redemption(100),
+        "cancel": lambda: home.desk.cancellation(own.order.number),
+    }[what]()
+    home.desk.submit(plan)
+    home.journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(home.directory / FILE_NAME, home.directory / "copy")
+    home.settle()
+    done = home.chain.top.trading.done
+    assert done[-1] == plan.call
+
+    home.pass_time(600)
+    home.kill()
+    for suffix in ("-wal", "-shm"):
+        (home.directory / (FILE_NAME + suffix)).unlink(missing_ok=True)
+    shutil.copy(home.directory / "copy", home.directory / FILE_NAME)
+    home.fresh = False
+    home.start()
+    home.turns("follow")
+    home.settle(20)
+
+    assert home.chain.top.trading.done == done
+    assert trades(home)[-1].state in {State.REFUSED, State.EXPIRED}
+    # The next order has a number that was never used.
+    offers(home, 1)
+    home.settle()
+    numbers = [call.number for call in home.chain.top.trading.done if isinstance(call, OfferCall)]
+    assert numbers == sorted(set(numbers))
+    assert trades(home)[-1].state is State.FINAL

@@ -249,6 +249,8 @@ def _missing(connection: Connection, standing: Standing) -> list[tuple[int, int,
     """What is still to come, as far as the numbers show it."""
     found: list[tuple[int, int, int]] = []
     mark, highest = standing.holding.mark, standing.highest
+    if highest <= mark:
+        return found
     for epoch in range(mark[0], highest[0] + 1):
         first = mark[1] + 1 if epoch == mark[0] else 1
         held = _sequences(connection, standing.household, epoch, first, None)

@@ -85,7 +85,7 @@ class Database:
     def forget(self, *tables: Table) -> None:
         """Have what was deleted from these tables gone from the database's own files too, as far as they are ours.
 
-        A PostgreSQL server's archives and backups are its administrator's.
+        A PostgreSQL server's write-ahead log, archives and backups are its administrator's.
 
         Raises:
             DatabaseUnavailable: another holds the database; nothing that was deleted comes back.
