@@ -43,12 +43,13 @@ contract Traders is Households {
         address seller = account(who);
         uint256 held = market.balanceOf(seller);
         if (held == 0) return;
+        seed = mixed(seed);
         uint40 number = numbers[seller] + 64 * uint40(seed % 3 + 1); // four places, so that they are used again
         Sale memory sale = Sale({
             seller: seller,
             number: number,
             price: uint80(bound(seed >> 16, 1e15, 2e15)),
-            expiresAt: uint32(block.timestamp + 1 + (seed >> 96) % 4 hours),
+            expiresAt: uint32(block.timestamp + 1 + (seed >> 96) % 2 days),
             offeredWh: bound(seed >> 128, 1, held),
             leftWh: 0,
             soldWh: 0,
@@ -70,7 +71,10 @@ contract Traders is Households {
 
     function buys(uint256 who, uint256 which, uint256 seed) external {
         if (sales.length == 0) return;
-        Sale storage sale = sales[which % sales.length];
+        seed = mixed(seed);
+        // Mostly one of the newest, of which something is left.
+        uint256 recent = sales.length < 4 || which % 4 == 0 ? sales.length : 4;
+        Sale storage sale = sales[sales.length - 1 - (which >> 2) % recent];
         address buyer = account(who);
         uint256 energyWh = seed % (sale.leftWh + 1) + (seed >> 64) % 2; // 0 and one too many come about, too
         uint256 price = cost(energyWh, sale.price);
@@ -121,7 +125,7 @@ contract Traders is Households {
         uint256 most = allowed < held ? allowed : held;
         refused(home, 0, abi.encodeCall(market.redeem, (uint40(most + 1))), 0);
         if (most == 0) return;
-        uint256 energyWh = bound(seed, 1, most);
+        uint256 energyWh = bound(mixed(seed), 1, most);
         done(home, 0, abi.encodeCall(market.redeem, (uint40(energyWh))));
         redeemedWh[home] += energyWh;
         redeemedInAllWh += energyWh;
@@ -129,7 +133,7 @@ contract Traders is Households {
 
     /// @dev Orders expire meanwhile.
     function waits(uint256 seconds_) external {
-        vm.warp(block.timestamp + seconds_ % 2 hours);
+        vm.warp(block.timestamp + mixed(seconds_) % 8 hours);
     }
 
     function setsServiceCost(uint256 weiPerKWh) external {
@@ -206,6 +210,11 @@ contract Traders is Households {
         for (uint256 i = 0; i < sales.length; ++i) {
             all = keccak256(abi.encode(all, market.order(sales[i].seller, sales[i].number)));
         }
+    }
+
+    /// @dev forge likes small numbers and borders; all of a seed's parts shall vary.
+    function mixed(uint256 seed) private pure returns (uint256) {
+        return uint256(keccak256(abi.encode(seed)));
     }
 
     function done(address who, uint256 value, bytes memory call_) private {
