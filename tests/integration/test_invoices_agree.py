@@ -27,7 +27,7 @@ from agent.domain.readings import Flags, Reading
 from agent.operator.__main__ import main as operate
 from agent.stages.ledger import Ledger, Start
 from simulators.chain import Anvil
-from tests.integration.test_operator_commands import HOUSEHOLD, Office
+from tests.integration.test_operator_commands import HOUSEHOLD, SARA, Office
 
 pytestmark = pytest.mark.integration
 
@@ -218,7 +218,8 @@ def test_both_sides_agree_to_the_byte_once_the_month_is_over(story: Story) -> No
     story.second.report(ABAN.last + 900, 11, 13)
     story.first.follow()
     story.second.follow()
-    made = issued(story, "--all", "--month", "1405-08")
+    database = f"sqlite:///{story.office.path / 'state' / 'office.sqlite'}"
+    made = issued(story, "--all", "--month", "1405-08", "--database", database)
 
     assert set(made) == {HOUSEHOLD.address, NEIGHBOUR.address}
     for house in (story.first, story.second):
@@ -230,7 +231,10 @@ def test_both_sides_agree_to_the_byte_once_the_month_is_over(story: Story) -> No
         code, told, says = house.invoice("--compare", one["json"])
         assert (code, says) == (0, "")
         assert "agrees to the wei and the Wh" in told
-        assert 'dir="rtl"' in Path(one["html"]).read_text()
+        page = Path(one["html"]).read_text()
+        assert 'dir="rtl"' in page
+        assert f"{SARA.first_name} {SARA.family_name}" in page
+        assert SARA.family_name not in Path(one["json"]).read_text()
     # By hand: 1,003 at the old tariff; 7,013, the closing 13 and 5,551 at the new one; 501 redeemed at the new one.
     exact = 1_111 * OLD, 1_003 * OLD + (7_013 + 13 + 5_551) * NEW, 501 * NEW
     consumed = -(-(exact[0] + exact[1]) // 1_000) - -(-exact[0] // 1_000)
