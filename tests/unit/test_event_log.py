@@ -129,3 +129,16 @@ def test_a_failed_disk_is_not_swallowed(desk: Desk) -> None:
     desk.rows.trouble = None
     assert desk.log.flush()
     assert len(desk.rows.rows) == 1
+
+
+def test_what_is_kept_at_once_is_in_the_journal_before_the_log_and_is_never_held_back(desk: Desk) -> None:
+    for number in (1, 2):
+        desk.log.kept("trade.concluded", trade=number, tx_hash="0x12")
+    assert [facts["trade"] for _, _, _, facts in desk.rows.rows] == [1, 2]
+    assert desk.logger.names() == ["trade.concluded"] * 2
+    assert not desk.log.flush()
+
+    desk.rows.trouble = JournalBusy("held by another process")
+    with pytest.raises(JournalBusy):
+        desk.log.kept("trade.concluded", trade=3)
+    assert desk.logger.names() == ["trade.concluded"] * 2
