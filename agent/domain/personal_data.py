@@ -18,12 +18,13 @@ SALT_BYTES = 32
 MOST_NAME = 64
 """A name's characters."""
 
+JOINERS = frozenset("\u200c\u200d")
+"""Join or part letters inside a Persian word; no other invisible character may hide in a text of a request."""
+
 _ID_DIGITS = 10
 # Keyboards for Arabic have these where Persian has its own, and they look alike.
 _TO_PERSIAN = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک"})
-# Joins or parts letters inside a Persian name; no other invisible character may hide in one.
-_JOINERS = frozenset("\u200c\u200d")
-_BETWEEN = frozenset(" -.'\u2019") | _JOINERS
+_BETWEEN = frozenset(" -.'\u2019") | JOINERS
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -13,7 +14,7 @@ from eth_utils.crypto import keccak
 
 from agent.domain.errors import BadRequest
 from agent.domain.office_requests import EDIT_SCHEMA, ENROLMENT_SCHEMA, NewRequest, RequestKind, signed_text
-from agent.domain.personal_data import SALT_BYTES, PersonalData, fingerprint, personal_data
+from agent.domain.personal_data import JOINERS, SALT_BYTES, PersonalData, fingerprint, personal_data
 
 # A request has some 1,200 bytes; more is another file.
 MOST_BYTES = 16 * 1024
@@ -230,10 +231,9 @@ def _text(holder: Mapping[str, object], name: str, within: str) -> str:
     value = holder.get(name)
     if not isinstance(value, str) or not value or (name != "signature" and len(value) > _MOST_TEXT):
         raise BadRequest(f"{within}{name} is {_shown(value)}; a text of 1 to {_MOST_TEXT} characters belongs there")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise BadRequest(f"{within}{name} is {_shown(value)}; that is half a character") from None
+    # It is shown on the terminal of the person who decides, which acts on control characters.
+    if any(unicodedata.category(letter).startswith("C") and letter not in JOINERS for letter in value):
+        raise BadRequest(f"{within}{name} is {_shown(value)}; a control character or half a character is in it")
     return value
 
 
