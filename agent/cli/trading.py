@@ -209,8 +209,10 @@ def told(plan: Plan, unit: Settlement, *, unproven: bool) -> str:
             ("to the seller", told_money(plan.cost.price_wei, unit)),
             ("service cost", told_money(plan.cost.service_cost_wei, unit)),
         ]
+    pairs.append(("fee", f"{told_money(plan.fee_most_wei, unit)} at most, as gas costs now"))
+    if plan.cost is not None:
+        pairs.append(("in all", f"{told_money(plan.cost_most_wei, unit)} at most"))
     pairs += [
-        ("fee", f"{told_money(plan.fee_most_wei, unit)} at most, as gas costs now"),
         ("energy tokens", f"{told_kwh(plan.tokens_before_wh)} -> {told_kwh(plan.tokens_after_wh)}"),
         ("money", f"{told_money(plan.money_before_wei, unit)} -> {told_money(plan.money_after_wei, unit)} or more"),
     ]

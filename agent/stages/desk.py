@@ -96,7 +96,7 @@ class Desk:
 
     def wallet(self) -> Wallet:
         """What the household has."""
-        seen = self._look()
+        seen = self._seen()
         own = [order for order in self._book.standing_orders() if order.seller == self._account]
         return Wallet(
             state=seen.state,
@@ -302,11 +302,15 @@ class Desk:
     # How it is done.
 
     def _look(self) -> _Seen:
-        """The outbox first: what is mined between the two is then counted twice, and not left out."""
+        """What a plan is judged by, where anything can be planned at all."""
         if not self._clock.trusted():
             raise NotYet("this machine's clock is not set, so nothing can be said of times; 'check' says what to do")
         if (why := self._outbox.halted()) is not None:
             raise NotYet(f"nothing is sent at present: {why}. When that is settled: prosumer-agent keys resume")
+        return self._seen()
+
+    def _seen(self) -> _Seen:
+        """The outbox first: what is mined between the two is then counted twice, and not left out."""
         newest, fee = self._outbox.newest_id(), self._fee()
         spoken, state = self._pledged(fee), self._nodes.household()
         means = Means(state.tokens_wh, self._nodes.redeemable(), self._nodes.balance())

@@ -93,6 +93,7 @@ def test_a_dry_run_shows_cost_fee_and_balance_and_queues_nothing(
     assert "0.0063 TOM" in shown
     assert "0.0025 TOM" in shown
     assert "52,500 TOM at most" in shown
+    assert "52,500.0088 TOM at most" in shown
     assert "10.000 kWh -> 12.500 kWh" in shown
     assert "nothing was queued" in shown
     assert "unproven" in shown

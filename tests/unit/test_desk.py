@@ -86,6 +86,9 @@ def test_nothing_is_planned_while_submission_is_halted(home: Home) -> None:
     home.outbox.halt("a stranger used nonce 5")
     with pytest.raises(NotYet, match=r"stranger used nonce 5\. .*keys resume"):
         offered(home)
+    # Looking is always possible.
+    home.clock.good = False
+    assert home.desk.wallet().means.tokens_wh == 10_000
 
 
 def test_a_key_of_the_callers_own_is_asked_for_once(home: Home) -> None:
