@@ -67,9 +67,13 @@ class ReadingRows:
         return max(last, int(self._journal.fact(_END_FLOOR) or 0)) or None
 
     def interval_of(self, epoch: int, sequence: int) -> tuple[int, int] | None:
-        """End and length of the interval that a reading states, UTC epoch seconds and seconds; None if unknown here."""
+        """End and length of the interval that a reading states, UTC epoch seconds and seconds.
+
+        None if this journal does not know, or if another life of it has gone on from there: that one may have acted.
+        """
         row = self._journal.one(
-            "SELECT interval_end, period_s FROM reading WHERE epoch = ? AND sequence = ?", (epoch, sequence)
+            "SELECT interval_end, period_s FROM reading WHERE epoch = ? AND sequence = ? AND interval_end > ?",
+            (epoch, sequence, int(self._journal.fact(_END_FLOOR) or 0)),
         )
         return None if row is None else (row["interval_end"], row["period_s"])
 
