@@ -18,7 +18,7 @@ from agent.domain.errors import AnswerTooLong, NodesDisagree, NodeUnavailable
 from agent.domain.market import Head
 from agent.domain.market_events import ORDERS, MarketEvent, Stretch, Wanted
 from agent.domain.order_book import LOOK_BACK_S, OrderBook
-from agent.domain.orders import Order
+from agent.domain.orders import MOST_TIME, Order
 
 # Besu's own limit, and the others have none or a higher one: half a day of blocks of ten seconds.
 MOST_BLOCKS = 5_000
@@ -101,8 +101,11 @@ class EventReader:
             if seen is None or seen.number != log.block:
                 before = 0 if seen is None else seen.timestamp
                 seen = self._block(node, log)
-                if seen.timestamp < before:
-                    raise NodeUnavailable(f"block {log.block} is older than one before it, by the times it gives")
+                if not before <= seen.timestamp <= MOST_TIME:
+                    raise NodeUnavailable(
+                        f"block {log.block} is of {seen.timestamp}, where {before} to {MOST_TIME} belongs: no older"
+                        " than the one before it, and a time that the contract can hold"
+                    )
             if log.block_hash != seen.block_hash or log.at not in {None, seen.timestamp}:
                 raise NodeUnavailable(f"log {log.index} of block {log.block} is of another block, by its hash or time")
             yield log, seen.timestamp

@@ -24,6 +24,9 @@ _TURN_S = 10.0
 # again: four questions.
 _MARK_EVERY_BLOCKS = 20_000
 
+# Later than any block.
+_ALWAYS = 1 << 62
+
 
 class Nodes(Protocol):
     """The full nodes together. Every method raises NodeUnavailable."""
@@ -46,6 +49,9 @@ class Rows(Protocol):
 
     def clear(self) -> None:
         """Forget everything."""
+
+    def events(self, first_at: int, last_at: int) -> list[MarketEvent]:
+        """Events of blocks from one time to another, UTC epoch seconds, in the chain's order."""
 
 
 class Events(Protocol):
@@ -101,6 +107,8 @@ class Ledger:
         # Up to where everything is known, and up to where the journal says so.
         self._at = self._marked = rows.mark()
         self._disputed = False
+        # Trades that were told of before everything was read anew, by transaction and number.
+        self._told: set[tuple[str, int]] = set()
         self._blocks = _MOST_BLOCKS
 
     def run_once(self) -> bool:
@@ -154,6 +162,8 @@ class Ledger:
 
     def _tell(self, event: Traded) -> None:
         trade = event.trade
+        if (event.place.tx_hash, trade.id) in self._told:
+            return
         sold = trade.seller == self._start.account
         self._events.kept(
             "trade.concluded",
@@ -173,7 +183,9 @@ class Ledger:
 
         How deep it went is not known, so everything is read again; the chain has it all.
         """
+        kept = self._rows.events(0, _ALWAYS)
         self._rows.clear()
+        self._told |= {(event.place.tx_hash, event.trade.id) for event in kept if isinstance(event, Traded)}
         if self._at is not None:
             self._events.warning(
                 "ledger.rewritten",

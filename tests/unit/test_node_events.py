@@ -163,6 +163,20 @@ def test_a_log_that_is_not_of_the_nodes_own_chain_is_no_answer(changed: dict[str
         market.events.stretch(Wanted(frozenset({Redeemed})), 0, 100)
 
 
+@pytest.mark.parametrize(("block", "at"), [(20, 1 << 32), (40, 1019)])
+def test_a_block_of_an_impossible_time_is_no_answer(block: int, at: int) -> None:
+    market = Market(1, 1)
+    true = market.rpcs[0].eth_getBlockByNumber
+
+    def told(params: list[object]) -> object:
+        found = true(str(params[0]), False)
+        return {**found, "timestamp": hex(at)} if params[0] == hex(block) and isinstance(found, dict) else found
+
+    market.rpcs[0].special["eth_getBlockByNumber"] = told
+    with pytest.raises(NodeUnavailable, match=f"block {block} is of {at}"):
+        market.ours()
+
+
 def test_a_block_that_the_node_gives_for_another_is_no_answer() -> None:
     market = Market(1, 1)
     true = market.rpcs[0].eth_getBlockByNumber

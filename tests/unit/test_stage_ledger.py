@@ -253,6 +253,17 @@ def test_a_reorganisation_deeper_than_the_depth_is_said_and_everything_read_anew
     assert agent.kept() == [Redeemed(place(2), US, 1), Redeemed(place(6), US, 3)]
 
 
+def test_a_trade_that_outlives_a_deep_reorganisation_is_told_once(agent: Agent) -> None:
+    agent.chain.events, agent.chain.head = [sold(2), sold(5)], 9
+    agent.ledger.run_once()
+    agent.chain.reorganise(4, [sold(6)])
+    agent.chain.head = 12
+    agent.ledger.run_once()
+    agent.ledger.run_once()
+    assert agent.kept() == [sold(2), sold(6)]
+    assert agent.told() == [2, 5, 6]
+
+
 def test_a_mark_that_was_not_committed_is_read_again_after_a_restart(agent: Agent) -> None:
     agent.chain.events, agent.chain.head = [Redeemed(place(2), US, 1)], 9
     agent.ledger.run_once()
