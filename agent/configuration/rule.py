@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from agent.configuration.section import Section, Whole, no_truth
-
-_MONEY = re.compile(r"([0-9][0-9_]{0,79}(?:\.[0-9]{1,30})?)(?:e([0-9]{1,2}))?")
+from agent.domain.amounts import typed_wei
 
 
 def _whole_wei(value: object) -> object:
     """TOML's integers end at nine units of an 18-decimal currency, so a text is an amount, too."""
     if not isinstance(value, str):
         return no_truth(value)
-    found = _MONEY.fullmatch(value)
-    amount = None if found is None else Fraction(found[1].replace("_", "")) * 10 ** int(found[2] or 0)
-    if amount is None or amount.denominator != 1:
-        raise ValueError(
-            f'{value!r} is no amount in whole wei; 1500, "1_500" or "1.5e18" (1.5 units of a currency with 18 decimals)'
-            " is"
-        )
-    return int(amount)
+    return typed_wei(value)
 
 
 Money = Annotated[int, BeforeValidator(_whole_wei)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from agent.domain.market import Settlement
 from agent.domain.orders import WH_PER_KWH
 
 _KWH_DECIMALS = 3
+_LARGE = re.compile(r"([0-9][0-9_]{0,79}(?:\.[0-9]{1,30})?)(?:e([0-9]{1,2}))?")
 _TYPED = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,30})?")
 
 
@@ -28,6 +30,22 @@ def typed_money(text: str, unit: Settlement) -> int:
         ValueError: it is no amount, or has more decimals than the unit.
     """
     return _read(text, unit.decimals, f"an amount of {unit.symbol}")
+
+
+def typed_wei(text: str) -> int:
+    """A large amount of wei as people write it: ``1500``, ``1_500`` or ``1.5e18``.
+
+    Raises:
+        ValueError: it is none, or not whole.
+    """
+    found = _LARGE.fullmatch(text)
+    amount = None if found is None else Fraction(found[1].replace("_", "")) * 10 ** int(found[2] or 0)
+    if amount is None or amount.denominator != 1:
+        raise ValueError(
+            f'{text!r} is no amount in whole wei; 1500, "1_500" or "1.5e18" (1.5 units of a currency with 18 decimals)'
+            " is"
+        )
+    return int(amount)
 
 
 def told_kwh(energy_wh: int) -> str:

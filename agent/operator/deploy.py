@@ -11,7 +11,7 @@ from agent.domain.deployment import Deployed, Roles
 from agent.domain.errors import BadRequest
 from agent.domain.market import ChainPin, Parameters, Settlement
 from agent.operator.answer import Answer, Told
-from agent.operator.options import PRICES, Commands, Shared, account, add_command, opened, seconds, sender, whole
+from agent.operator.options import PRICES, Commands, Shared, account, add_command, opened, seconds, sender, wei, whole
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -59,7 +59,7 @@ def add(commands: Commands, shared: Shared) -> None:
         help="an interval's length, seconds (default: %(default)s)",
     )
     for price, about in PRICES.items():
-        command.add_argument(f"--{price}", type=whole, default=0, metavar="WEI", help=f"{about} (default: 0)")
+        command.add_argument(f"--{price}", type=wei, default=0, metavar="WEI", help=f"{about} (default: 0)")
     unit = "the settlement unit on screens (default: %(default)s)"
     command.add_argument("--settlement-name", type=_named, default="Ether", help=f"name of {unit}")
     command.add_argument("--settlement-symbol", type=_named, default="ETH", help=f"symbol of {unit}")

@@ -8,7 +8,7 @@ from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.households import enrolled
 from agent.operator.office import top_up
-from agent.operator.options import Commands, Shared, account, add_command, opened, sender, whole
+from agent.operator.options import Commands, Shared, account, add_command, opened, sender, wei
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -20,7 +20,7 @@ def add(commands: Commands, shared: Shared) -> None:
     )
     command.add_argument("household", type=account, metavar="ADDRESS", help="the household's account")
     command.add_argument(
-        "--amount", required=True, type=whole, metavar="WEI", help="what its account shall hold at least"
+        "--amount", required=True, type=wei, metavar="WEI", help="what its account shall hold at least"
     )
     command.set_defaults(run=run)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from eth_utils.address import is_address, to_checksum_address
 
+from agent.domain.amounts import typed_wei
 from agent.operator.ports import Register
 from agent.operator.sending import Sender
 
@@ -143,6 +144,14 @@ def whole(text: str) -> int:
     return number
 
 
+def wei(text: str) -> int:
+    """An amount of money: digits, or with an exponent such as 900e18."""
+    try:
+        return typed_wei(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def seconds(text: str) -> int:
     """A whole number of seconds, 1 or more."""
     number = whole(text)
@@ -160,7 +169,7 @@ def watts(text: str) -> int:
 
 
 PRICES = {
-    "service-cost": "what carrying a kWh costs the buyer",
+    "service-cost": "what carrying a kWh costs the buyer, wei (900e18 is 900 units of 18 decimals)",
     "feed-in": "the feed-in tariff for a kWh, the lowest price of a trade",
     "retail": "the retail tariff for a kWh, the highest price of a trade",
 }
@@ -214,7 +223,7 @@ def _key(*, needed: bool) -> argparse.ArgumentParser:
     key.add_argument("--passphrase-file", type=Path, metavar="FILE", help="the keystore's: one line, mode 0600")
     key.add_argument(
         "--max-fee",
-        type=whole,
+        type=wei,
         default=500_000_000_000,
         metavar="WEI",
         help="the most for a unit of gas (default: %(default)s)",

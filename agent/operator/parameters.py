@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agent.operator.answer import Answer, Misuse, Told
 from agent.operator.deployed import deployed_here
-from agent.operator.options import PRICES, Commands, Shared, account, add_command, opened, seconds, sender, whole
+from agent.operator.options import PRICES, Commands, Shared, account, add_command, opened, seconds, sender, wei
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -39,7 +39,7 @@ def add(commands: Commands, shared: Shared) -> None:
     )
     command.add_argument("--reporting-period", type=seconds, metavar="S", help="an interval's length, seconds")
     for price, about in PRICES.items():
-        command.add_argument(f"--{price}", type=whole, metavar="WEI", help=about)
+        command.add_argument(f"--{price}", type=wei, metavar="WEI", help=about)
     command.add_argument(
         "--service-cost-receiver", type=account, metavar="ADDRESS", help="who is paid the service cost of each trade"
     )

@@ -22,6 +22,7 @@ from agent.operator.options import (
     seconds,
     sender,
     watts,
+    wei,
     whole,
 )
 from agent.operator.ports import Register
@@ -88,7 +89,7 @@ def approval_options(command: argparse.ArgumentParser) -> None:
         " request, so compare it yourself: the rating bounds what the household's readings may say)",
     )
     command.add_argument(
-        "--fund", type=whole, metavar="WEI", help="top the household's account up to this balance, for its gas"
+        "--fund", type=wei, metavar="WEI", help="top the household's account up to this balance, for its gas"
     )
     command.add_argument(
         "--max-age",
