@@ -85,7 +85,7 @@ def open_trading(configuration: Configuration) -> TradingRoom:
         ConfigurationInvalid: a node's URL is none, or plain without leave.
     """
     directory = configuration.journal.directory
-    if not (directory / FILE_NAME).exists():
+    if not _has_journal(directory):
         raise BadRequest(f"there is no journal in {directory}; start the agent once: systemctl start prosumer-agent")
     with ExitStack() as closers:
         journal = Journal(directory / FILE_NAME)
@@ -103,3 +103,12 @@ def open_trading(configuration: Configuration) -> TradingRoom:
         closers.callback(nodes.close)
         desk = make_desk(configuration, journal, nodes, parts.open_market_events(configuration, nodes))
         return TradingRoom(desk, configuration.chain.unproven, directory, OutboxRows(journal), closers.pop_all())
+
+
+def _has_journal(directory: Path) -> bool:
+    try:
+        return (directory / FILE_NAME).exists()
+    except PermissionError as error:
+        raise BadRequest(
+            f"{directory} is for the agent's user alone; run this as: sudo -u prosumer-agent prosumer-agent ..."
+        ) from error

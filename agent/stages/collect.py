@@ -182,6 +182,11 @@ class Collect:
             return False
         return self._acknowledge(self._standings) or moved
 
+    @property
+    def owes(self) -> bool:
+        """Whether acknowledgements wait until the broker has confirmed others: it allows 20 on their way, often."""
+        return bool(self._owed) and self._listening_since is not None
+
     def stop(self, deadline_s: float) -> None:
         """Say goodbye to the broker; what was not confirmed it sends again.
 

@@ -88,3 +88,21 @@ def test_a_reader_that_has_seen_enough_is_no_error(file: Path) -> None:
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [("orders",), ("wallet",), ("sell", "--energy", "1", "--price", "1", "--yes")])
+def test_trading_says_what_is_missing(file: Path, command: tuple[str, ...]) -> None:
+    """No node, a journal of another release, no journal: each in words, and none in a traceback."""
+    away = run(file, *command)
+    journal, _ = open_journal(file.parent / "state")
+    journal.execute("PRAGMA user_version = 1")
+    journal.close()
+    older = run(file, *command)
+    for part in (file.parent / "state").iterdir():
+        part.unlink()
+    missing = run(file, *command)
+
+    for told, words in ((away, "no full node gave a usable answer"), (older, "restart the agent"), (missing, "once")):
+        assert (told.returncode, told.stdout) == (1, "")
+        assert words in told.stderr
+        assert "Traceback" not in told.stderr

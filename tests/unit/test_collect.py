@@ -71,10 +71,14 @@ def test_what_the_line_does_not_take_is_acknowledged_later() -> None:
     office.source.room = 1
     office.hear(ONE, ONE.message((1, 1)))
     office.hear(TWO, TWO.message((1, 1)))
-    assert office.acknowledged(TWO) == NOTHING
+    assert (office.acknowledged(TWO), office.stage.owes) == (NOTHING, True)
+    office.source.link = Link(connected=False, generation=1, problem=None)
+    office.turn()
+    assert not office.stage.owes, "without a broker there is nothing to hurry for"
+    office.source.link = Link(connected=True, generation=2, problem=None)
     office.source.room = 9
     office.turn()
-    assert office.acknowledged(TWO) == (1, 1)
+    assert (office.acknowledged(TWO), office.stage.owes) == ((1, 1), False)
 
 
 def test_a_batch_is_bounded() -> None:
