@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -141,16 +142,32 @@ def _sqlite(url: URL) -> Engine:
     except OSError as error:
         raise ConfigurationInvalid([f"database file {path}: {error.strerror}; name another with --database"]) from None
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
-    event.listen(engine, "connect", _sqlite_connected)
+
+    def connected(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3 has another importer
+        # The library's own BEGIN comes too late: not before a CREATE TABLE, and never as IMMEDIATE.
+        connection.isolation_level = None
+        with _alone(path.parent):
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    event.listen(engine, "connect", connected)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 
-def _sqlite_connected(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3 has another importer
-    # The library's own BEGIN comes too late: not before a CREATE TABLE, and never as IMMEDIATE.
-    connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One at a time: SQLite waits for nobody when it turns a new file's log on, and says at once that it is busy.
+
+    The folder is locked and not the file: whoever closes a file of SQLite's lets go of all its locks in the process.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sqlite_begin(connection: Connection) -> None:
