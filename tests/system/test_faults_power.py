@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from simulators.rig import Rig, Scene, stop_agent
+from tests.system.agreement import wait_for_log
 
 CUTS = 5
 _NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="loop mounts need root")
@@ -48,6 +49,8 @@ def test_a_power_cut_loses_no_acknowledged_row(tmp_path: Path) -> None:
     ):
         agent = rig.start_agent()
         log = rig.scene.directory / "agent.log"
+        # Beside other tests a start takes seconds, and so does the serial meter's first reading.
+        wait_for_log(rig, "interval.closed", 3, within_s=60)
         lost = []
         for cut in range(CUTS):
             time.sleep(8 + chance.uniform(0, 3))
