@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("prosumer-agent: interrupted", file=sys.stderr)
         return FAILED
+    except EOFError:
+        # Ctrl-D at a prompt for a passphrase or a name.
+        print("prosumer-agent: the input ended before everything was typed; run it again", file=sys.stderr)
+        return FAILED
     except BrokenPipeError:
         # Whoever read us has seen enough (`| head`). The interpreter would complain when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,11 @@ from agent.operator.answer import Answer, Misuse
 from agent.operator.arguments import parser
 
 DONE, FAILED, MISUSE, BAD_CONFIGURATION = 0, 1, 2, 78
+# What a person ended: with Ctrl-C, or a prompt with Ctrl-D.
+_ENDED = {
+    KeyboardInterrupt: "interrupted; the same command goes on where it stopped",
+    EOFError: "the input ended before everything was typed; run it again",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AgentError as error:
         print(f"prosumer-operator: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("prosumer-operator: interrupted; the same command goes on where it stopped", file=sys.stderr)
+    except (KeyboardInterrupt, EOFError) as end:
+        print(f"prosumer-operator: {_ENDED[type(end)]}", file=sys.stderr)
         return FAILED
     print(json.dumps(answer.told) if asked.json else answer)
     return DONE

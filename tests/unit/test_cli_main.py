@@ -18,6 +18,8 @@ from agent.cli.asking import confirmed
 from agent.configuration import LogSettings
 from agent.domain.errors import BadRequest, ConfigurationInvalid, KeystoreInvalid, NodeUnavailable
 from agent.domain.lines import TcpLine
+from agent.operator import requests
+from agent.operator.__main__ import main as operator_main
 from agent.operator.arguments import parser as operator_parser
 
 
@@ -135,6 +137,34 @@ def test_nobody_is_asked_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     assert confirmed("Sure?", yes=True)
     with pytest.raises(BadRequest, match="--yes"):
         confirmed("Sure?", yes=False)
+
+
+def test_who_ends_the_input_has_not_agreed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = io.StringIO("")
+    monkeypatch.setattr(ended, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", ended)
+
+    assert not confirmed("Sure?", yes=False)
+    assert capsys.readouterr().out == "Sure? [y/N] \n"
+
+
+def test_a_prompt_whose_input_ends_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ends(monkeypatch, EOFError()) == 1
+    assert capsys.readouterr().err == "prosumer-agent: the input ended before everything was typed; run it again\n"
+
+
+def test_an_operators_prompt_whose_input_ends_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def prompt(_: argparse.Namespace) -> object:
+        raise EOFError
+
+    monkeypatch.setattr(requests, "_erase", prompt)
+
+    assert operator_main(["requests", "erase", "0x5FbDB2315678afecb367f032d93F642f64180aa3"]) == 1
+    assert "the input ended before everything was typed" in capsys.readouterr().err
 
 
 # The passphrase.
