@@ -106,6 +106,7 @@ def deal(asked: argparse.Namespace, room: Room, plan: Plan, pause: Callable[[flo
         print(table.as_json(shown) if asked.json else "\nDry run: nothing was queued.")
         return DONE
     if not confirmed("Queue it to be signed and sent?", yes=asked.yes):
+        print("prosumer-agent: nothing was queued", file=sys.stderr)
         return FAILED
     shown["queued"] = room.desk.submit(plan)
     shown["agentRuns"] = runs = room.agent_runs()
@@ -120,10 +121,18 @@ def deal(asked: argparse.Namespace, room: Room, plan: Plan, pause: Callable[[flo
         if asked.json:
             print(table.as_json(shown))
         return DONE
-    entry, why = follow(room, plan.intent.key, pause, say=None if asked.json else print)
+    try:
+        return _ended(asked, shown, *follow(room, plan.intent.key, pause, say=None if asked.json else print))
+    except KeyboardInterrupt:
+        # Whoever takes a Ctrl-C for the order's end buys a second time.
+        print("\nprosumer-agent: no longer followed, and still queued: the agent goes on with it", file=sys.stderr)
+        return FAILED
+
+
+def _ended(asked: argparse.Namespace, shown: Mapping[str, object], entry: Entry, why: str) -> int:
     over = entry.state is not State.FINAL
     if asked.json:
-        print(table.as_json(shown | outcome(entry, why)))
+        print(table.as_json({**shown, **outcome(entry, why)}))
     elif over:
         print(f"prosumer-agent: {why or f'it ended {entry.state}'}", file=sys.stderr)
     return FAILED if over else DONE

@@ -83,7 +83,7 @@ def _sell(sell: argparse.ArgumentParser) -> None:
 def _buy(buy: argparse.ArgumentParser) -> None:
     what = buy.add_mutually_exclusive_group(required=True)
     what.add_argument("order", nargs="?", type=typed.order, metavar="SELLER/NUMBER", help="as 'orders' shows it")
-    what.add_argument("--cheapest", action="store_true", help="from the cheapest order; needs --energy")
+    what.add_argument("--cheapest", action="store_true", help="from the cheapest order, and no other; needs --energy")
     buy.add_argument("--energy", type=typed.energy, metavar="KWH", help="how much; all that is left by default")
     buy.add_argument("--most-price", metavar="UNITS", help="refuse when a kWh costs more, service cost not included")
 

@@ -100,12 +100,35 @@ def test_a_dry_run_shows_cost_fee_and_balance_and_queues_nothing(
     assert room.home.entries() == []
 
 
-def test_nothing_is_queued_without_a_yes(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_queued_without_a_yes(
+    room: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(BadRequest, match="--yes"):
         bought(room)
     monkeypatch.setattr(trading, "confirmed", lambda _, yes: yes)
     assert bought(room) == 1
+    assert capsys.readouterr().err == "prosumer-agent: nothing was queued\n"
     assert room.home.entries() == []
+
+
+def test_who_stops_following_is_told_that_the_order_goes_on(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
+    def press(_: float) -> None:
+        raise KeyboardInterrupt
+
+    made = asked("buy", f"{NEIGHBOUR}/7", "--yes", "--wait")
+
+    assert trading.deal(made, room, buy.planned(made, room.desk), press) == 1
+    assert "still queued" in capsys.readouterr().err
+    assert len(room.home.entries()) == 1
+
+
+def test_the_cheapest_order_that_has_less_than_is_asked_for_says_so(
+    room: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert buy.planned(asked("buy", "--cheapest", "--energy", "5"), room.desk).energy_wh == 5_000
+    assert capsys.readouterr().err == ""
+    assert buy.planned(asked("buy", "--cheapest", "--energy", "500"), room.desk).energy_wh == 5_000
+    assert "gives 5.000 kWh of the 500.000 kWh" in capsys.readouterr().err
 
 
 def test_a_queued_order_is_followed_until_it_is_final(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
