@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 
 from agent.domain.errors import BadRequest
@@ -142,4 +143,6 @@ def refusable(request: KeptRequest) -> None:
 
 def _waiting(request: KeptRequest) -> None:
     if request.state is not RequestState.RECEIVED:
-        raise BadRequest(f"request {request.number} was {request.state.value} at {request.decided_at}; that stands")
+        decided = request.decided_at
+        at = "" if decided is None else f" at {datetime.fromtimestamp(decided, UTC):%Y-%m-%d %H:%M:%SZ}"
+        raise BadRequest(f"request {request.number} was {request.state.value}{at}; that stands")

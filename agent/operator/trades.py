@@ -14,7 +14,7 @@ from agent.domain.market import Settlement
 from agent.domain.market_events import ORDERS, Enrolled, Traded, Wanted
 from agent.domain.orders import Order
 from agent.domain.trade_history import Selection, Supervision, supervise
-from agent.operator.answer import Answer, Told
+from agent.operator.answer import Answer, Misuse, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.options import Commands, Shared, account, add_command, opened
 from agent.operator.ports import Chain, Deployments
@@ -42,6 +42,8 @@ def add(commands: Commands, shared: Shared) -> None:
 
 def run(asked: argparse.Namespace) -> Answer:
     """Do what was asked."""
+    if asked.until is not None and asked.until < asked.since:
+        raise Misuse("--until is before --since, so no trade can lie between them")
     selection = Selection(
         household=asked.household,
         first_at=asked.since,

@@ -48,7 +48,7 @@ def test_only_what_is_newer_than_the_newest_approved_may_be_approved(created_at:
 @pytest.mark.parametrize("state", [RequestState.APPROVED, RequestState.REFUSED])
 def test_a_decision_stands(state: RequestState) -> None:
     decided = replace(KEPT, state=state, decided_at=1200)
-    with pytest.raises(BadRequest, match=f"request 7 was {state.value} at 1200; that stands"):
+    with pytest.raises(BadRequest, match=f"request 7 was {state.value} at 1970-01-01 00:20:00Z; that stands"):
         approvable(decided, None)
     with pytest.raises(BadRequest, match="that stands"):
         refusable(decided)

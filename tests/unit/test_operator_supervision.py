@@ -14,6 +14,7 @@ from agent.domain.market import ChainPin, Head, Settlement
 from agent.domain.market_events import Enrolled, MarketEvent, Offered, Traded, Wanted
 from agent.domain.orders import Order, Trade
 from agent.domain.trade_history import Selection
+from agent.operator.__main__ import main
 from agent.operator.arguments import parser
 from agent.operator.consensus import inspect
 from agent.operator.trades import trades
@@ -117,6 +118,14 @@ def test_everything_since_the_market_was_made_is_asked_for_and_enrolments_only_f
     assert (contract, first, last, wanted.account) == (MARKET, 7, 100, None)
     assert Enrolled not in wanted.kinds
     assert Enrolled in with_area.kinds
+
+
+def test_an_end_before_the_beginning_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["trades", "--node", "http://127.0.0.1:1", "--since", "2026-11-26", "--until", "2026-11-25"])
+
+    assert ended.value.code == 2
+    assert "--until is before --since" in capsys.readouterr().err
 
 
 def test_open_orders_alone_leave_the_history_out() -> None:
