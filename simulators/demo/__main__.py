@@ -99,6 +99,7 @@ class Demo:
         )
         for home in homes:
             print(f"demo: {home.name} is {home.rig.household}, area {AREA}, log {_shown(home.narrator.log)}")
+        subscriber = missing("mosquitto_sub", "mosquitto-clients")
         print(
             "demo: look further, from another terminal:\n"
             f"  {agent} status\n"
@@ -107,7 +108,7 @@ class Demo:
             f"  {agent} orders --explain\n"
             f"  {agent} wallet\n"
             f"  {agent} check    (the running agent holds the serial line of the consumption meter)\n"
-            f"  mosquitto_sub -h {host} -p {port} -V 5 -t 'energy/v1/#' -v\n"
+            f"  mosquitto_sub -h {host} -p {port} -V 5 -t 'energy/v1/#' -v{subscriber}\n"
             f"  the chain's JSON-RPC: {rig.chain.url}   the broker: mqtt://{host}:{port}\n"
             "demo: break something of the sunny household: type 'silence production', 'restore production',\n"
             "  'spike consumption', 'reset production' … here ('help' lists all), or send it to the socket"
@@ -174,6 +175,11 @@ def _understood(answered: str) -> str:
     if not told.pop("ok"):
         return str(told["error"])
     return json.dumps(told) if told else "done"
+
+
+def missing(program: str, package: str) -> str:
+    """What to add to a printed command whose program this machine has not; nothing if it has."""
+    return "" if shutil.which(program) else f"    (needs: sudo apt-get install {package})"
 
 
 def _shown(path: Path) -> str:
