@@ -94,8 +94,8 @@ def own(
     made = invoice(account, events, period, Book(configuration.chain.id, configuration.chain.contract, block))
     if issued is not None and issued.as_of is None and not made.closed and issued.period == period:
         raise NotYet(
-            f"the issued invoice is final, but up to block {followed} the journal knows no reading of after the period;"
-            " compare again when the agent has read on"
+            f"the issued invoice is final, but up to block {followed} the journal knows no reading taken after the"
+            " period; compare again when the agent has read on"
         )
     return made
 

@@ -60,7 +60,7 @@ def _state(made: Invoice) -> str:
         return "final"
     if not made.registers:
         return f"not enrolled in this period, as known up to block {made.as_of}"
-    return f"provisional: known up to block {made.as_of}, and no reading of after the period is booked by then"
+    return f"provisional: known up to block {made.as_of}, and no reading taken after the period is booked by then"
 
 
 def _consumption(made: Invoice, speaking: Speaking) -> str:
