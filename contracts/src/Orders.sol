@@ -224,8 +224,11 @@ abstract contract Orders is Registration {
     function _pay(address to, uint256 amountWei) private {
         if (amountWei == 0) return;
         // Not `transfer`: its 2,300 gas are too few for a contract. A refusal is answered.
-        // slither-disable-next-line low-level-calls
-        (bool paid,) = to.call{value: amountWei}("");
+        // And not `call`, which copies whatever the account answers, at the buyer's cost.
+        bool paid;
+        assembly ("memory-safe") {
+            paid := call(gas(), to, amountWei, 0, 0, 0, 0)
+        }
         if (!paid) revert PaymentFailed(to, amountWei);
     }
 }
