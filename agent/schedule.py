@@ -44,6 +44,7 @@ class Loop:
         offset_s: how long after the whole ``every_s`` its turn comes; lets a stage follow another in the same second.
         at_once: whether its first turn comes at the start, before its next whole period.
         wakes: names of the loops that have a turn at once after one that did something.
+        slack_s: how long beyond its period a turn may take before it counts as one that hangs, seconds.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Loop:
     offset_s: float = 0.0
     at_once: bool = False
     wakes: tuple[str, ...] = ()
+    slack_s: float = _SLACK_S
 
 
 class Aligned(BaseTrigger):  # type: ignore[misc] # the library ships no types
@@ -112,7 +114,7 @@ class Schedule:
         """Begin; every loop has its first turn at its next whole period, or at once."""
         now = self._monotonic()
         for loop in self._loops.values():
-            self._liveness.expect(loop.name, loop.every_s + _SLACK_S, now)
+            self._liveness.expect(loop.name, loop.every_s + loop.slack_s, now)
             self._scheduler.add_job(loop.turn, self._trigger(loop), id=loop.name, name=loop.name)
         self._scheduler.start()
         for loop in self._loops.values():

@@ -170,16 +170,20 @@ class Call:
         to: the account or contract called; empty to create one.
         data: calldata.
         value: wei sent with it.
+        gas: the most that it may use; 0 for the node's own limit.
     """
 
     sender: str
     to: str
     data: bytes
     value: int = 0
+    gas: int = 0
 
     def told(self) -> dict[str, object]:
         """As JSON-RPC has it."""
         told: dict[str, object] = {"from": self.sender, "data": "0x" + self.data.hex(), "value": hex(self.value)}
+        if self.gas:
+            told["gas"] = hex(self.gas)
         return {**told, "to": self.to} if self.to else told
 
 

@@ -117,13 +117,18 @@ class NodePool:
         """
         return node_votes.fee_quote(self.answers(FullNode.fee_quote))
 
-    def balance(self) -> int:
-        """The account's balance, wei: the highest that a usable node says, since the contract has the last word.
+    def balance(self, *, sure: bool = False) -> int:
+        """The account's balance, wei: the highest that a usable node says, since the chain has the last word.
+
+        Args:
+            sure: the highest that two nodes say is there, where there are two: money is sent along, and a transaction
+                that the account cannot pay is never mined and holds up all after it.
 
         Raises:
             NodeUnavailable: no node gave a usable answer.
         """
-        return max(self.answers(lambda node: node.balance(self._account)))
+        told = sorted(self.answers(lambda node: node.balance(self._account)), reverse=True)
+        return told[1] if sure and len(told) > 1 else told[0]
 
     def household(self, witnesses: int = 1) -> HouseholdState:
         """What the contract holds of the household, at the newest block.
@@ -138,31 +143,37 @@ class NodePool:
             self._told(self._market.read_household, "household", self._account, witnesses=witnesses)
         )
 
-    def rehearse(self, to: str, data: bytes, value: int = 0) -> None:
+    def rehearse(self, to: str, data: bytes, value: int = 0, gas: int = 0) -> None:
         """Call it as the account would, without sending.
 
         Args:
             to: the address called.
             data: calldata.
             value: wei sent along.
+            gas: the transaction's limit: what is paid may be a contract that uses it up; 0 for the node's own.
 
         Raises:
             Rejected: the contract would reject it for good.
             NotYet: it would be rejected now but may be taken later.
-            NodeUnavailable: no node gave a usable answer.
+            NodeUnavailable: no node gave a usable answer, or as many would not run it as would.
         """
-        call = Call(sender=self._account, to=to, data=data, value=value)
-        refused = node_votes.verdict(self.answers(lambda node: self._tried(node, call)))
+        call = Call(sender=self._account, to=to, data=data, value=value, gas=gas)
+        answers = self.answers(lambda node: self._tried(node, call))
+        told = [said for said in answers if not isinstance(said, RpcRefused)]
+        if 2 * len(told) <= len(answers):
+            # The account has not so much, perhaps; no fault of the nodes, and others' questions still go to them.
+            raise NodeUnavailable(f"of {len(answers)} full nodes only {len(told)} would run the call")
+        refused = node_votes.verdict(told)
         if refused is not None:
             raise refused
 
-    def _tried(self, node: FullNode, call: Call) -> Rejected | NotYet | None:
+    def _tried(self, node: FullNode, call: Call) -> Rejected | NotYet | RpcRefused | None:
         try:
             node.eth_call(call)
         except RpcRefused as refusal:
             reverted = node_answers.revert_data(refusal.data)
             if reverted is None and refusal.code != _REVERTED:
-                raise
+                return refusal
             return self._market.judge(reverted or b"")
         return None
 

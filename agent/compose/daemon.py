@@ -48,6 +48,8 @@ _FRESH_S = 300
 _MINUTES_AT_ONCE = 2
 # A turn that reads five weeks of blocks would be taken for one that hangs: six pieces take a slow node half a minute.
 _BOOK_PIECES_AT_ONCE = 6
+# A decision with eight acts asks the full nodes 64 questions, one after another: slow nodes are no turn that hangs.
+_TRADE_SLACK_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,9 @@ def build(
             clock=clock,
             events=events,
         )
-        loops.append(Loop("trade", trade.run_once, every_s=30.0, offset_s=8.0, wakes=("submit",)))
+        loops.append(
+            Loop("trade", trade.run_once, every_s=30.0, offset_s=8.0, wakes=("submit",), slack_s=_TRADE_SLACK_S)
+        )
     closers: list[Callable[[str], None]] = [lambda _: record.stop()]
     if configuration.telemetry.enabled:
         publish = Publish(

@@ -267,7 +267,7 @@ class _Deciding:
                 "nothing is offered: with the service cost a buyer would pay more than the retail tariff", **facts
             )
             return
-        price, cheapest = _asked(floor, ceiling, self._others())
+        price, cheapest = _asked(floor, ceiling, self._rivals())
         facts |= {} if cheapest is None else {"cheapest": cheapest}
         against = "the ceiling" if cheapest is None else "the cheapest order of others"
         why = f"a surplus, half way between the floor and {against}"
@@ -341,6 +341,14 @@ class _Deciding:
         """Each open order of others once."""
         book = {(order.seller, order.number): order for order in self.seen.book or ()}
         return [order for order in book.values() if order.seller != self.seen.household and order.open_at(self.now)]
+
+    def _rivals(self) -> list[Order]:
+        """Orders that an asking price is set against: a watt-hour for a moment would else set everybody's."""
+        return [
+            order
+            for order in self._others()
+            if order.energy_wh >= self.limits.order_least_wh and order.expires_at >= self.now + SETTLES_S
+        ]
 
     def _fitting(self, limit: int) -> list[Order]:
         """Orders within the tariff band and the limit that stand long enough, the cheapest first."""

@@ -313,7 +313,7 @@ class Desk:
         """The outbox first: what is mined between the two is then counted twice, and not left out."""
         newest, fee = self._outbox.newest_id(), self._fee()
         spoken, state = self._pledged(fee), self._nodes.household()
-        means = Means(state.tokens_wh, self._nodes.redeemable(), self._nodes.balance())
+        means = Means(state.tokens_wh, self._nodes.redeemable(), self._nodes.balance(sure=True))
         return _Seen(newest, fee, spoken, state, self._nodes.parameters(), means)
 
     def _priced(self, call: MarketCall, intent: Intent, energy_wh: int, cost: Cost | None, seen: _Seen) -> Plan:
@@ -333,7 +333,7 @@ class Desk:
 
     def _refusal(self, plan: Plan) -> Rejected | None:
         try:
-            self._nodes.rehearse(plan.intent.to, plan.intent.data, plan.intent.value)
+            self._nodes.rehearse(plan.intent.to, plan.intent.data, plan.intent.value, plan.intent.gas)
         except Rejected as rejected:
             return rejected
         return None

@@ -21,7 +21,7 @@ class Nodes(Protocol):
     def parameters(self) -> Parameters:
         """The market's parameters, at the newest block."""
 
-    def balance(self) -> int:
+    def balance(self, *, sure: bool = False) -> int:
         """The account's balance, wei."""
 
     def fee_quote(self) -> FeeQuote:
@@ -36,7 +36,7 @@ class Nodes(Protocol):
     def settlement(self) -> Settlement:
         """What money is called on screens."""
 
-    def rehearse(self, to: str, data: bytes, value: int = 0) -> None:
+    def rehearse(self, to: str, data: bytes, value: int = 0, gas: int = 0) -> None:
         """Call it as the account would, without sending; raises Rejected or NotYet."""
 
 

@@ -16,7 +16,7 @@ from agent.stages.ports import Clock, Events, Outbox, Together
 class Nodes(Protocol):
     """The full nodes, asked together."""
 
-    def rehearse(self, to: str, data: bytes, value: int = 0) -> None:
+    def rehearse(self, to: str, data: bytes, value: int = 0, gas: int = 0) -> None:
         """Call it as the account would, without sending (``eth_call``).
 
         Raises:
@@ -25,7 +25,7 @@ class Nodes(Protocol):
             NodeUnavailable: no node gave a usable answer.
         """
 
-    def balance(self) -> int:
+    def balance(self, *, sure: bool = False) -> int:
         """The account's balance, wei.
 
         Raises:
@@ -113,7 +113,7 @@ class Rehearsal:
         if entry.kind is Kind.REPORT and any(other.kind not in MARKET_GAS for other in flying):
             return True
         try:
-            self._nodes.rehearse(entry.to, entry.data, entry.value)
+            self._nodes.rehearse(entry.to, entry.data, entry.value, entry.gas)
         except Rejected as rejected:
             if entry.kind is Kind.REPORT or all(other.state is State.INCLUDED for other in flying):
                 self._refusals.before_signing(entry, rejected)
@@ -134,7 +134,7 @@ class Rehearsal:
         cost = most_cost(entry, max_fee)
         flying = [other for other in self._outbox.open_entries() if other.state in {State.SIGNED, State.SENT}]
         owed = sum(most_cost(other, max_fee) for other in flying)
-        if cost and (balance := self._nodes.balance()) < cost + owed:
+        if cost and (balance := self._nodes.balance(sure=bool(entry.value))) < cost + owed:
             before = f" beside {owed} for what is on its way" if owed else ""
             raise NotYet(
                 f"the account holds {balance} wei and the next transaction may cost {cost}{before};"

@@ -40,6 +40,8 @@ from agent.stages.rehearse import Refusals, Rehearsal
 
 # Half of what may be in flight: the other half stays free for readings.
 _MOST_BEFORE_ORDERS_WAIT = MOST_IN_FLIGHT // 2
+# The watchdog takes a turn that lasts too long for one that hangs.
+_ORDERS_TURN_S = 10.0
 
 
 class Nodes(RehearsalNodes, Protocol):
@@ -240,7 +242,10 @@ class Submit:
         queued = [entry for entry in self._of(State.QUEUED) if entry.kind in MARKET_GAS]
         known = {entry.id: self._orders_waiting.get(entry.id, "") for entry in queued}
         self._orders_waiting = known
+        began = self._clock.monotonic()
         for entry in queued:
+            if self._clock.monotonic() - began >= _ORDERS_TURN_S:  # slow nodes; the rest has the next turn
+                return sent
             flying = sum(other.state.in_flight for other in self._outbox.open_entries())
             if self._outbox.halted() is not None or flying >= _MOST_BEFORE_ORDERS_WAIT:
                 return sent
@@ -282,10 +287,13 @@ class Submit:
         if nonce == 0 and entry.kind is not Kind.OPENING:
             self._open()
             return False
+        fee = offer(self._nodes.fee_quote(), self._fees.most)
+        if entry.value:  # nodes do not run a call with more money than there is
+            self._rehearsal.check_funds(entry, fee.max_fee)
         if not self._rehearsal.passes(entry):
             return False
-        fee = offer(self._nodes.fee_quote(), self._fees.most)
-        self._rehearsal.check_funds(entry, fee.max_fee)
+        if not entry.value:
+            self._rehearsal.check_funds(entry, fee.max_fee)
         return self._broadcast(entry, self._sign(entry, nonce, fee))
 
     def _sign(self, entry: Entry, nonce: int, fee: Fee) -> Attempt:

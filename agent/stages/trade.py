@@ -8,6 +8,7 @@ An interval that could not be decided in time is left out and said to be, so tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from agent.domain.decisions import (
@@ -27,7 +28,7 @@ from agent.domain.order_rules import LONGEST_EXPIRY_S
 from agent.domain.orders import Order
 from agent.domain.outbox import Kind
 from agent.domain.plans import OwnOrder, Plan, Wallet
-from agent.domain.standing_rule import Limits, Situation, decide
+from agent.domain.standing_rule import MOST_ACTS, Limits, Situation, decide
 from agent.stages.ports import Clock, Events, Together
 
 # An interval that ended longer ago than so many periods is not decided any more.
@@ -168,8 +169,7 @@ class Trade:
             raise NotYet("the registration office has suspended this household")
         if wallet.spoken.calls:
             raise NotYet("what was asked of the market before is still on its way")
-        steps = decide(self._limits, self._situation(wallet), self._now())
-        return self._carry_out(end, self._planned(end, steps), last)
+        return self._carry_out(end, self._planned(end, self._situation(wallet)), last)
 
     def _situation(self, wallet: Wallet) -> Situation:
         own = tuple(mine.order for mine in self._desk.own_orders())
@@ -188,8 +188,31 @@ class Trade:
             today=done_on_day(made, self._now()),
         )
 
-    def _planned(self, end: int, steps: Sequence[Step]) -> list[tuple[Step, Plan | None]]:
-        """Each step with its plan; what the desk will not have is left, with its reason."""
+    def _planned(self, end: int, seen: Situation) -> list[tuple[Step, Plan | None]]:
+        """Each step with its plan; what the desk will not have is left, with its reason.
+
+        An order that cannot be bought or taken back is left, and it is decided anew without it: else the cheapest one,
+        whose seller is suspended or takes no money, would keep the household from all others for as long as it stands.
+        """
+        spoiled: list[tuple[Step, Plan | None]] = []
+        for _ in range(MOST_ACTS):
+            found, refused = self._tried(end, decide(self._limits, seen, self._now()))
+            if refused is None:
+                break
+            step, act = refused
+            spoiled.append((step, None))
+            if isinstance(act, Buy):
+                seen = replace(seen, book=tuple(order for order in seen.book or () if order.seller != act.seller))
+            else:
+                seen = replace(seen, own=tuple(order for order in seen.own or () if order.number != act.number))
+        else:
+            return spoiled
+        return [*spoiled, *found]
+
+    def _tried(
+        self, end: int, steps: Sequence[Step]
+    ) -> tuple[list[tuple[Step, Plan | None]], tuple[Step, Buy | Cancel] | None]:
+        """Each step with its plan, up to a purchase or a cancellation that the desk refuses, which is given too."""
         found: list[tuple[Step, Plan | None]] = []
         for step in steps:
             if step.act is None:
@@ -199,10 +222,12 @@ class Trade:
             try:
                 plan = self._plan(step.act, f"rule:{end}:{number}")
             except BadRequest as refused:
+                if isinstance(step.act, Buy | Cancel):
+                    return found, (_left(step, refused), step.act)
                 found.append((_left(step, refused), None))
             else:
                 found.append((Step(_as_planned(step.act, plan), step.why, step.facts), plan))
-        return found
+        return found, None
 
     def _plan(self, act: Act, key: str) -> Plan:
         match act:

@@ -126,7 +126,10 @@ class Chain:
 
     def neighbour_offers(self, number: int, energy_wh: int, price: int, expires_at: int) -> None:
         """Another household puts an order in."""
-        order = Order(NEIGHBOUR, number, energy_wh, price, expires_at)
+        self.puts(Order(NEIGHBOUR, number, energy_wh, price, expires_at))
+
+    def puts(self, order: Order) -> None:
+        """Any other household puts an order in."""
         self._append((), self.top.nonce, self.top.state, self.top.trading.put(order))
 
     def sold(self, seller: str, number: int, energy_wh: int) -> None:
@@ -268,7 +271,7 @@ class Chain:
         self._up()
         return self.quote
 
-    def balance(self) -> int:
+    def balance(self, *, sure: bool = False) -> int:  # noqa: ARG002 - the nodes of this chain do not lie about it
         return self.funds - min(self.seen_by(node)[-1].trading.paid_wei for node in self._up())
 
     def order(self, seller: str, number: int) -> Order:
@@ -297,7 +300,7 @@ class Chain:
         best = max((self.seen_by(node)[-1] for node in self._up()), key=lambda block: block.number)
         return Head(best.number, best.block_hash, best.timestamp)
 
-    def rehearse(self, to: str, data: bytes, value: int = 0) -> None:
+    def rehearse(self, to: str, data: bytes, value: int = 0, gas: int = 0) -> None:  # noqa: ARG002 - the fake burns none
         self._up()
         if to != MARKET:
             return

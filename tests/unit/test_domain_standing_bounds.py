@@ -181,3 +181,29 @@ def test_every_step_has_a_reason_in_words(limits: Limits, seen: Situation) -> No
     assert steps or not (limits.self_first or limits.sell_at_least is not None or limits.buy_at_most is not None)
     assert all(name in explain._WORDS for step in steps for name in step.facts), "explained in words, too"
     assert all(step.why and not any(sign.isdigit() for sign in step.why.replace("256", "")) for step in steps)
+
+
+def test_a_watt_hour_or_a_moment_sets_no_price() -> None:
+    limits = Limits(
+        enabled=True,
+        self_first=True,
+        keep_wh=0,
+        sell_at_least=1_500,
+        buy_at_most=None,
+        order_least_wh=100,
+        order_most_wh=5_000,
+        offer_day_most_wh=50_000,
+        buy_day_most_wh=0,
+        buy_day_most_wei=0,
+        order_lifetime_s=3_600,
+        reserve_wei=0,
+    )
+
+    def price(*book: Order) -> int:
+        market = Parameters(900, 100, 1_000, 3_000, paused=False)
+        seen = Situation(US, market, 5_000, 0, 10**9, 1, (), frozenset(), book, Today())
+        return next(step.act.price for step in decide(limits, seen, NOW) if isinstance(step.act, Offer))
+
+    assert price(Order(THEM, 1, 99, 1_000, NOW + 9_999)) == price()
+    assert price(Order(THEM, 1, 5_000, 1_000, NOW + 30)) == price()
+    assert price(Order(THEM, 1, 100, 1_000, NOW + 9_999)) < price()

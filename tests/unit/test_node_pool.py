@@ -266,12 +266,41 @@ def test_a_rehearsal_that_one_of_two_refuses_passes() -> None:
     house.pool.rehearse(CONTRACT, b"")
 
 
-def test_a_rehearsal_goes_with_its_money() -> None:
+def test_a_rehearsal_goes_with_its_money_and_its_gas() -> None:
     house = House(1)
     asked: list[object] = []
     house.rpcs[0].special["eth_call"] = lambda params: asked.append(params[0]) or "0x"
-    house.pool.rehearse(CONTRACT, b"\x01", 255)
-    assert [call["value"] for call in asked if isinstance(call, dict)] == ["0xff"]
+    house.pool.rehearse(CONTRACT, b"\x01", 255, 250_000)
+    assert [(call["value"], call["gas"]) for call in asked if isinstance(call, dict)] == [("0xff", hex(250_000))]
+
+
+def short_of_money(_params: list[object]) -> object:
+    raise RpcRefused("Insufficient funds for gas * price + value", -32003, None)  # as Anvil 1.7.1 says it
+
+
+def test_a_purchase_dearer_than_the_balance_puts_no_node_aside() -> None:
+    house = House(3)
+    for rpc in house.rpcs:
+        rpc.special["eth_call"] = short_of_money
+    with pytest.raises(NodeUnavailable, match="would run"):
+        house.pool.rehearse(CONTRACT, b"\x01", 1 << 140)
+    assert house.pool.mined_nonce() == 5, "readings still find their nodes"
+
+
+def test_a_purchase_that_one_node_of_three_would_run_does_not_pass() -> None:
+    house = House(3)
+    for rpc in house.rpcs[:2]:
+        rpc.special["eth_call"] = short_of_money
+    with pytest.raises(NodeUnavailable, match="would run"):
+        house.pool.rehearse(CONTRACT, b"\x01", 1 << 140)
+
+
+def test_money_that_only_one_node_tells_of_is_not_sent_along() -> None:
+    house = House(3)
+    for rpc in house.rpcs[:2]:
+        rpc.special["eth_getBalance"] = lambda _params: "0x10"
+    assert house.pool.balance(sure=True) == 0x10
+    assert house.pool.balance() > 0x10
 
 
 def test_a_call_that_a_node_would_not_run_is_no_refusal() -> None:

@@ -164,9 +164,9 @@ def test_a_report_is_rehearsed_behind_an_order_and_not_behind_a_report(
     asked: list[bytes] = []
     rehearse = home.chain.rehearse
 
-    def counted(to: str, data: bytes, value: int = 0) -> None:
+    def counted(to: str, data: bytes, value: int = 0, gas: int = 0) -> None:
         asked.append(data)
-        rehearse(to, data, value)
+        rehearse(to, data, value, gas)
 
     monkeypatch.setattr(home.chain, "rehearse", counted)
     offers(home)
