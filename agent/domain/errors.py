@@ -15,6 +15,7 @@
     ├── Refuse                 this one thing is refused for good; everything else goes on
     │   ├── MeterMisconfigured a setting, a register or an identity that a person must put right
     │   ├── BadReading         a reading that does not verify or that the contract will never take
+    │   ├── BadEvidence        a header, seal, proof, transaction or receipt that does not check out
     │   ├── Rejected           a transaction that the contract rejects
     │   └── BadRequest         a person's command that cannot be carried out as it was given
     └── Stop                   a person must act before this part may go on
@@ -82,6 +83,10 @@ class MeterMisconfigured(Refuse):
 
 class BadReading(Refuse):
     """A reading that does not verify, or that the contract can never accept."""
+
+
+class BadEvidence(Refuse):
+    """A header, a seal, a proof, a transaction or a receipt that does not check out: it proves nothing."""
 
 
 class Rejected(Refuse):

@@ -1,0 +1,247 @@
+"""Who may seal which block, and whether they did: following a chain's headers from a pinned one.
+
+Clique (EIP-225, go-ethereum): each block has one signer of the authorised set, who signed none of the last
+``floor(n / 2)`` blocks. QBFT and IBFT 2 (Besu): at least ``ceil(2n / 3)`` distinct validators sealed the block, and
+nobody else did. Both change the set by votes in headers: a change takes effect with the block after the vote that
+brought more than half, and each epoch forgets the votes that are open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from agent.domain.errors import BadEvidence
+from agent.light import bft, clique
+from agent.light.hashing import SIGNATURE_BYTES, keccak, shown, signer
+from agent.light.headers import Consensus, Header, block_hash
+
+EPOCH = 30_000
+"""Blocks between checkpoints, unless the chain's genesis says otherwise."""
+
+_NO_UNCLES = keccak(b"\xc0")
+_NO_MIX, _NOBODY = bytes(32), bytes(20)
+# "ctical byzantine fault tolerance", by which Besu's BFT headers are known.
+_BFT_MIX = bytes.fromhex("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365")
+_AGAINST, _FOR = bytes(8), b"\xff" * 8
+_OUT_OF_TURN, _IN_TURN = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a chain's genesis says about its seals.
+
+    Attributes:
+        consensus: how blocks are sealed.
+        epoch: blocks between checkpoints.
+        named_by_contract: QBFT's validators stand in a contract, and headers name none: then those pinned are taken,
+            and a change of them cannot be followed.
+    """
+
+    consensus: Consensus
+    epoch: int = EPOCH
+    named_by_contract: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A vote that is open.
+
+    Attributes:
+        voter: who cast it, 20 bytes.
+        vote: what for.
+    """
+
+    voter: bytes
+    vote: bft.Vote
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the following has come to, and who may seal the next block.
+
+    Attributes:
+        number: of the last block that was followed.
+        block_hash: its hash.
+        validators: who may seal the next one, 20 bytes each, ascending.
+        recent: Clique's last signers that are known, each with its block.
+        votes: those open.
+    """
+
+    number: int
+    block_hash: bytes
+    validators: tuple[bytes, ...]
+    recent: tuple[tuple[int, bytes], ...] = ()
+    votes: tuple[Cast, ...] = ()
+
+
+def before(header: Header, validators: tuple[bytes, ...]) -> Place:
+    """A place from which to follow headers that hang on no known one: the pinned validators must have sealed them.
+
+    Open votes and the signers before it are unknown there.
+    """
+    return Place(header.number - 1, header.parent_hash, tuple(sorted(validators)))
+
+
+def follow(place: Place, header: Header, rules: Rules) -> Place:
+    """One block further.
+
+    Raises:
+        BadEvidence: the header does not follow, or is not sealed as the rules ask.
+    """
+    what = f"block {header.number}"
+    if header.number != place.number + 1 or header.number == 0:
+        raise BadEvidence(f"{what} comes where block {place.number + 1} belongs")
+    if header.parent_hash != place.block_hash:
+        raise BadEvidence(
+            f"{what} follows 0x{header.parent_hash.hex()}, and the block before it is 0x{place.block_hash.hex()}"
+        )
+    if rules.consensus is Consensus.UNSEALED:
+        return replace(place, number=header.number, block_hash=block_hash(header, rules.consensus))
+    if header.uncles_hash != _NO_UNCLES:
+        raise BadEvidence(f"{what} names uncles, which a chain of authority has not")
+    if rules.consensus is Consensus.CLIQUE:
+        return _follow_clique(place, header, rules, what)
+    return _follow_bft(place, header, rules, what)
+
+
+def quorum(validators: int) -> int:
+    """How many of so many validators must have sealed a QBFT or IBFT 2 block: two thirds, rounded up."""
+    return -(-2 * validators // 3)
+
+
+# --- Clique ---
+
+
+def clique_signers(extra: bytes, what: str) -> tuple[bytes, ...]:
+    """The authorised signers that a checkpoint's extra data lists; none in other blocks.
+
+    Raises:
+        BadEvidence: it has no room for vanity and seal, or something else between them.
+    """
+    between = extra[clique.VANITY_BYTES : -SIGNATURE_BYTES]
+    if len(extra) < clique.VANITY_BYTES + SIGNATURE_BYTES or len(between) % bft.ADDRESS_BYTES:
+        raise BadEvidence(f"{what}: extra data of {len(extra)} bytes is no vanity, addresses and seal")
+    return tuple(between[at : at + bft.ADDRESS_BYTES] for at in range(0, len(between), bft.ADDRESS_BYTES))
+
+
+def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Place:
+    checkpoint = header.number % rules.epoch == 0
+    _check_clique_form(place, header, what, checkpoint=checkpoint)
+    signed_by = clique.sealer(header.fields())
+    if signed_by is None:
+        raise BadEvidence(f"{what}: its seal recovers to nobody")
+    if signed_by not in place.validators:
+        raise BadEvidence(f"{what} is sealed by {shown(signed_by)}, who is not authorised")
+    count = len(place.validators)
+    for number, earlier in place.recent:
+        if earlier == signed_by and number > header.number - (count // 2 + 1):
+            raise BadEvidence(f"{what} is sealed by {shown(signed_by)}, who sealed block {number} just before")
+    in_turn = place.validators[header.number % count] == signed_by
+    if header.difficulty != (_IN_TURN if in_turn else _OUT_OF_TURN):
+        raise BadEvidence(f"{what}: its difficulty {header.difficulty} does not say whether its signer was in turn")
+    validators, votes = place.validators, () if checkpoint else place.votes
+    if not checkpoint and header.miner != _NOBODY:
+        vote = bft.Vote(header.miner, add=header.nonce == _FOR)
+        validators, votes = _clique_vote(validators, votes, Cast(signed_by, vote))
+    oldest = header.number - len(validators) // 2 - 1
+    recent = tuple((number, one) for number, one in (*place.recent, (header.number, signed_by)) if number > oldest)
+    return Place(header.number, block_hash(header, rules.consensus), validators, recent, votes)
+
+
+def _check_clique_form(place: Place, header: Header, what: str, *, checkpoint: bool) -> None:
+    if header.mix_hash != _NO_MIX:
+        raise BadEvidence(f"{what}: its mix hash is not 0, so Clique did not seal it")
+    listed = clique_signers(header.extra_data, what)
+    if not checkpoint:
+        if listed:
+            raise BadEvidence(f"{what} lists signers, which only a checkpoint does")
+        if header.nonce not in {_FOR, _AGAINST}:
+            raise BadEvidence(f"{what}: its nonce is no vote")
+        return
+    if header.miner != _NOBODY or header.nonce != _AGAINST:
+        raise BadEvidence(f"{what} is a checkpoint, and votes")
+    if listed != place.validators:
+        told = ", ".join(shown(one) for one in listed)
+        raise BadEvidence(f"{what} is a checkpoint of the signers {told}, which are not those that are known")
+
+
+def _clique_vote(
+    validators: tuple[bytes, ...], votes: tuple[Cast, ...], cast: Cast
+) -> tuple[tuple[bytes, ...], tuple[Cast, ...]]:
+    """The signers and the open votes after one more, which replaces the voter's last one on the same account."""
+    subject = cast.vote.subject
+    votes = tuple(one for one in votes if (one.voter, one.vote.subject) != (cast.voter, subject))
+    if cast.vote.add == (subject in validators):  # to add who is there, or to remove who is not
+        return validators, votes
+    votes = (*votes, cast)
+    if sum(one.vote == cast.vote for one in votes) <= len(validators) // 2:
+        return validators, votes
+    return _decided(validators, votes, cast.vote)
+
+
+# --- QBFT and IBFT 2 ---
+
+
+def _follow_bft(place: Place, header: Header, rules: Rules, what: str) -> Place:
+    ibft2 = rules.consensus is Consensus.IBFT2
+    if header.mix_hash != _BFT_MIX or header.difficulty != 1 or header.nonce != _AGAINST:
+        raise BadEvidence(f"{what}: mix hash, difficulty and nonce are not those of a BFT block")
+    extra = bft.decode(header.extra_data, ibft2=ibft2)
+    if rules.named_by_contract:
+        if extra.validators or extra.vote is not None:
+            raise BadEvidence(f"{what} names validators or votes, where a contract names them")
+    elif extra.validators != place.validators:
+        told = ", ".join(shown(one) for one in extra.validators) or "none"
+        raise BadEvidence(f"{what} names as validators {told}, which are not those that are known")
+    if header.miner not in place.validators:
+        raise BadEvidence(f"{what} is proposed by {shown(header.miner)}, who is no validator")
+    _check_commits(place.validators, keccak(header.with_extra(extra.sealed_part(ibft2=ibft2))), extra.seals, what)
+    validators, votes = place.validators, place.votes
+    if header.number % rules.epoch == 0:
+        votes = ()  # a vote in such a block counts for nothing
+    elif extra.vote is not None:
+        validators, votes = _bft_vote(validators, votes, Cast(header.miner, extra.vote))
+    return Place(header.number, block_hash(header, rules.consensus), validators, (), votes)
+
+
+def _check_commits(validators: tuple[bytes, ...], sealed: bytes, seals: tuple[bytes, ...], what: str) -> None:
+    needed = quorum(len(validators))
+    if not needed <= len(seals) <= len(validators):
+        raise BadEvidence(f"{what} has {len(seals)} seals, where {needed} to {len(validators)} belong")
+    found: set[bytes] = set()
+    for place, seal in enumerate(seals):
+        committer = signer(sealed, seal)
+        if committer is None:
+            raise BadEvidence(f"{what}: seal {place} recovers to nobody")
+        if committer not in validators:
+            raise BadEvidence(f"{what}: seal {place} is {shown(committer)}'s, who is no validator")
+        if committer in found:
+            raise BadEvidence(f"{what}: {shown(committer)} sealed it twice")
+        found.add(committer)
+
+
+def _bft_vote(
+    validators: tuple[bytes, ...], votes: tuple[Cast, ...], cast: Cast
+) -> tuple[tuple[bytes, ...], tuple[Cast, ...]]:
+    """The validators and the open votes after one more; a vote for what is so already is kept, as Besu does."""
+    subject = cast.vote.subject
+    votes = (*(one for one in votes if (one.voter, one.vote.subject) != (cast.voter, subject)), cast)
+    if sum(one.vote == cast.vote for one in votes) <= len(validators) // 2:
+        return validators, votes
+    return _decided(validators, votes, cast.vote)
+
+
+def _decided(
+    validators: tuple[bytes, ...], votes: tuple[Cast, ...], vote: bft.Vote
+) -> tuple[tuple[bytes, ...], tuple[Cast, ...]]:
+    """After a vote got its majority: it is done, and who was removed has no votes any more."""
+    if vote.add:
+        return tuple(sorted({*validators, vote.subject})), _without(votes, vote.subject)
+    left = tuple(one for one in validators if one != vote.subject)
+    if not left:
+        raise BadEvidence(f"the last validator {shown(vote.subject)} votes itself away, after which nobody could seal")
+    return left, tuple(one for one in _without(votes, vote.subject) if one.voter != vote.subject)
+
+
+def _without(votes: tuple[Cast, ...], subject: bytes) -> tuple[Cast, ...]:
+    return tuple(one for one in votes if one.vote.subject != subject)
