@@ -145,10 +145,15 @@ class GasMarket:
         value: int = 0,
     ) -> int:
         """Call a function in a transaction; the gas used."""
+        return int(
+            self._send(sender, self.contract, self.data(function, *arguments), access_list, value)["gasUsed"], 16
+        )
+
+    def data(self, function: str, *arguments: object) -> str:
+        """The calldata of a call, 0x hex."""
         item = self._functions[function]
         types = ",".join(collapse_if_tuple(part) for part in item["inputs"])
-        data = "0x" + keccak(text=f"{function}({types})")[:4].hex() + _encoded(item["inputs"], arguments)
-        return int(self._send(sender, self.contract, data, access_list, value)["gasUsed"], 16)
+        return "0x" + keccak(text=f"{function}({types})")[:4].hex() + _encoded(item["inputs"], arguments)
 
     def _signed(self, house: House, reading: int) -> tuple[int, bytes, bytes]:
         made = house.account.sign_message(reading_message(self._chain.chain_id, self.contract, reading))

@@ -1,0 +1,338 @@
+"""Evidence: what lets anybody check offline that a transaction happened, or what a household's slot held.
+
+Headers of consecutive blocks, sealed by those who are pinned, and under one of them a transaction with its receipt, or
+a state proof, or both. ``verify`` asks nobody: it says what the evidence proves, and what it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from agent.domain.errors import BadEvidence
+from agent.domain.market import ChainPin
+from agent.light import receipts, seals, state, transactions, tries
+from agent.light.hashing import keccak, shown
+from agent.light.headers import Consensus, Header, block_hash
+from agent.light.receipts import Receipt
+from agent.light.seals import Place, Rules
+from agent.light.state import Account, HouseholdSlot
+from agent.light.transactions import Transaction
+
+MOST_HEADERS = 10_000
+_MOST_INDEX = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPiece:
+    """A transaction and its receipt, in their block's tries.
+
+    Attributes:
+        tx_hash: 32 bytes.
+        index: its place in the block, from 0.
+        proof: nodes under ``transactionsRoot``, from the root down; the last one holds the transaction.
+        receipt_proof: the same under ``receiptsRoot``.
+    """
+
+    tx_hash: bytes
+    index: int
+    proof: tuple[bytes, ...]
+    receipt_proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatePiece:
+    """A household's account and its slot in the market, in a block's state.
+
+    Attributes:
+        household: the account, 20 bytes.
+        account_proof: nodes from the state root to the household's account.
+        contract_proof: nodes from the state root to the market's account.
+        slot_proof: nodes from the market's storage root to the household's slot.
+    """
+
+    household: bytes
+    account_proof: tuple[bytes, ...]
+    contract_proof: tuple[bytes, ...]
+    slot_proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is needed, beside the pins.
+
+    Attributes:
+        chain_id: of which chain.
+        contract: the market, 20 bytes.
+        block: number of the block that the pieces lie in.
+        headers: of consecutive blocks, in RLP with their seals, that one among them; from the pinned place on if it is
+            to be followed from there, and as many after it as the chain needs.
+        transaction: the piece, if there is one.
+        state: the piece, if there is one.
+    """
+
+    chain_id: int
+    contract: bytes
+    block: int
+    headers: tuple[bytes, ...]
+    transaction: TransactionPiece | None = None
+    state: StatePiece | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What is known beforehand, and rests on nobody's word of now.
+
+    Attributes:
+        chain: chain id, genesis, contract and its code's hash.
+        rules: how blocks are sealed.
+        place: a block that is trusted, and who may seal the next one; the genesis, or one that was followed since.
+        depth: how many blocks must follow in a Clique chain. Half as many as there are signers must in any case: then
+            more than half have built on it.
+    """
+
+    chain: ChainPin
+    rules: Rules
+    place: Place
+    depth: int = 0
+
+
+class Outcome(StrEnum):
+    """What becomes of evidence."""
+
+    PROVEN = "proven"
+    UNPROVEN = "unproven"
+    """all of it fits together, and too few vouch for it"""
+    REFUSED = "refused"
+    """something in it is wrong"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What evidence is worth.
+
+    Attributes:
+        outcome: in one word.
+        proves: what it shows, a sentence each; empty where it is refused. Where it is unproven, this is only claimed.
+        lacks: what it does not show, a sentence each; where it is refused, why.
+        header: the block that the pieces lie in; None where it is refused.
+        block_hash: its hash.
+        transaction: what was carried out or reverted.
+        receipt: what it did.
+        account: the household's account.
+        slot: the household's slot in the market.
+    """
+
+    outcome: Outcome
+    proves: tuple[str, ...]
+    lacks: tuple[str, ...]
+    header: Header | None = None
+    block_hash: bytes = b""
+    transaction: Transaction | None = None
+    receipt: Receipt | None = None
+    account: Account | None = None
+    slot: HouseholdSlot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Headers that were followed.
+
+    Attributes:
+        header: the one with the pieces.
+        block_hash: its hash.
+        after: how many follow it.
+        linked: whether they hang on the pinned place.
+        validators: how many might seal it; 0 for the pinned block itself.
+    """
+
+    header: Header
+    block_hash: bytes
+    after: int
+    linked: bool
+    validators: int
+
+
+def verify(evidence: Evidence, pins: Pins) -> Verdict:
+    """What the evidence proves to somebody who has these pins. It reads nothing else."""
+    try:
+        return _verify(evidence, pins)
+    except BadEvidence as error:
+        return Verdict(Outcome.REFUSED, (), (str(error),))
+
+
+def _verify(evidence: Evidence, pins: Pins) -> Verdict:
+    if evidence.chain_id != pins.chain.chain_id:
+        raise BadEvidence(f"it is of chain {evidence.chain_id}, the pinned one is {pins.chain.chain_id}")
+    if evidence.contract != bytes.fromhex(pins.chain.contract[2:]):
+        raise BadEvidence(f"it is of the contract {shown(evidence.contract)}, the pinned one is {pins.chain.contract}")
+    if evidence.transaction is None and evidence.state is None:
+        raise BadEvidence("it holds neither a transaction nor a state")
+    run = _followed(evidence, pins)
+    transaction = receipt = account = slot = None
+    if evidence.transaction is not None:
+        transaction, receipt = _transaction(evidence.transaction, run.header, pins)
+    if evidence.state is not None:
+        account, slot = _state(evidence.state, run.header, pins)
+    short = _too_few(run, pins)
+    proves = [_sealed(run, pins)]
+    if transaction is not None and receipt is not None:
+        proves.append(_told_transaction(transaction, receipt))
+    if evidence.state is not None and account is not None and slot is not None:
+        proves += _told_state(evidence.state.household, account, slot)
+    return Verdict(
+        outcome=Outcome.UNPROVEN if short else Outcome.PROVEN,
+        proves=tuple(proves),
+        lacks=(*([short] if short else []), *_limits(run, evidence, pins)),
+        header=run.header,
+        block_hash=run.block_hash,
+        transaction=transaction,
+        receipt=receipt,
+        account=account,
+        slot=slot,
+    )
+
+
+# --- Headers ---
+
+
+def _followed(evidence: Evidence, pins: Pins) -> _Run:
+    if not 0 < len(evidence.headers) <= MOST_HEADERS:
+        raise BadEvidence(f"it holds {len(evidence.headers)} headers, where 1 to {MOST_HEADERS} belong")
+    headers = [Header.decode(raw, f"header {place}") for place, raw in enumerate(evidence.headers)]
+    place, rest, linked = replace(pins.place, validators=tuple(sorted({*pins.place.validators}))), headers, True
+    if headers[0].number == place.number:
+        rest = headers[1:]  # the pinned block itself: its hash says that it is
+        _check_pinned(headers[0], block_hash(headers[0], pins.rules.consensus), pins)
+    elif headers[0].number != place.number + 1:
+        place, linked = seals.before(headers[0], pins.place.validators), False
+    found: _Run | None = None
+    if rest is not headers and headers[0].number == evidence.block:
+        found = _Run(headers[0], pins.place.block_hash, len(rest), linked, 0)
+    for header in rest:
+        sealers = len(place.validators)
+        place = seals.follow(place, header, pins.rules)
+        _check_pinned(header, place.block_hash, pins)
+        if header.number == evidence.block:
+            after = headers[-1].number - header.number
+            found = _Run(header, place.block_hash, after, linked, sealers)
+    if found is None:
+        raise BadEvidence(
+            f"its headers are of block {headers[0].number} and on, and block {evidence.block} is not there"
+        )
+    return found
+
+
+def _check_pinned(header: Header, found: bytes, pins: Pins) -> None:
+    """No header may contradict the pinned place, wherever the run began."""
+    if header.number == pins.place.number and found != pins.place.block_hash:
+        raise BadEvidence(
+            f"block {header.number} is 0x{found.hex()}, the pinned one is 0x{pins.place.block_hash.hex()}"
+        )
+
+
+def _too_few(run: _Run, pins: Pins) -> str:
+    """Why it is not proven, if it is not."""
+    if pins.rules.consensus is Consensus.UNSEALED:
+        return "unproven: nobody seals the blocks of this chain, so whoever runs its node can write anything"
+    needed = max(pins.depth, run.validators // 2)
+    if pins.rules.consensus is Consensus.CLIQUE and run.validators and run.after < needed:
+        return f"unproven: {run.after} blocks follow it, and {needed} are asked for: it may still be reorganised"
+    return ""
+
+
+# --- Pieces ---
+
+
+def _transaction(piece: TransactionPiece, header: Header, pins: Pins) -> tuple[Transaction, Receipt]:
+    if not 0 <= piece.index < _MOST_INDEX:
+        raise BadEvidence(f"the transaction's index is {piece.index}, where 0 to {_MOST_INDEX - 1} belong")
+    key = tries.place(piece.index)
+    raw = _there(tries.proven(header.transactions_root, key, piece.proof, "proof of the transaction"), "transaction")
+    found = _there(tries.proven(header.receipts_root, key, piece.receipt_proof, "proof of the receipt"), "receipt")
+    if keccak(raw) != piece.tx_hash:
+        raise BadEvidence(
+            f"the transaction at index {piece.index} is 0x{keccak(raw).hex()}, not 0x{piece.tx_hash.hex()}"
+        )
+    transaction, receipt = transactions.decode(raw), receipts.decode(found)
+    if transaction.chain_id not in {None, pins.chain.chain_id}:
+        raise BadEvidence(f"the transaction is for chain {transaction.chain_id}, not {pins.chain.chain_id}")
+    if transaction.kind != receipt.kind:
+        raise BadEvidence(f"the receipt is of type {receipt.kind}, the transaction of type {transaction.kind}")
+    if any(own & ~every for own, every in zip(receipt.bloom, header.logs_bloom, strict=True)):
+        raise BadEvidence("the receipt has logs that the header's bloom filter does not know")
+    return transaction, receipt
+
+
+def _there(value: bytes | None, what: str) -> bytes:
+    if value is None:
+        raise BadEvidence(f"the block has no {what} at that index")
+    return value
+
+
+def _state(piece: StatePiece, header: Header, pins: Pins) -> tuple[Account, HouseholdSlot]:
+    account = state.account(header.state_root, piece.household, piece.account_proof)
+    address = bytes.fromhex(pins.chain.contract[2:])
+    contract = state.account(header.state_root, address, piece.contract_proof)
+    if "0x" + contract.code_hash.hex() != pins.chain.code_hash.lower():
+        raise BadEvidence(
+            f"the code at {pins.chain.contract} hashes to 0x{contract.code_hash.hex()}, the pinned one to "
+            f"{pins.chain.code_hash}"
+        )
+    word = state.slot(contract.storage_root, state.household_key(piece.household), piece.slot_proof)
+    return account, HouseholdSlot.unpack(word)
+
+
+# --- Words ---
+
+
+def _sealed(run: _Run, pins: Pins) -> str:
+    what = f"Block {run.header.number} (0x{run.block_hash.hex()}, time {run.header.timestamp})"
+    if pins.rules.consensus is Consensus.UNSEALED:
+        return f"{what} fits together; nobody sealed it."
+    if not run.validators:
+        return f"{what} is the pinned block."
+    if pins.rules.consensus is Consensus.CLIQUE:
+        return f"{what} is sealed by one of {run.validators} signers, and {run.after} blocks follow it."
+    return f"{what} is sealed by at least {seals.quorum(run.validators)} of {run.validators} validators, and final."
+
+
+def _told_transaction(transaction: Transaction, receipt: Receipt) -> str:
+    to = "created a contract" if transaction.to is None else f"called {shown(transaction.to)}"
+    how = "was carried out" if receipt.succeeded else "reverted, so it did nothing"
+    return (
+        f"In it {shown(transaction.sender)} {to} with transaction 0x{transaction.tx_hash.hex()} (nonce "
+        f"{transaction.nonce}, {transaction.value} wei); it {how} and left {len(receipt.logs)} logs."
+    )
+
+
+def _told_state(household: bytes, account: Account, slot: HouseholdSlot) -> Iterator[str]:
+    yield (
+        f"After it the account {shown(household)} had sent {account.nonce} transactions and had {account.balance} wei."
+    )
+    reading = slot.last_reading(household)
+    if reading is None:
+        yield f"The market held no reading of it in epoch {slot.epoch}, and {slot.tokens_wh} Wh of energy tokens."
+        return
+    yield (
+        f"The market's last reading of it was epoch {reading.epoch}, sequence {reading.sequence}, taken at "
+        f"{reading.taken_at}: {reading.produced_wh} Wh produced, {reading.consumed_wh} Wh consumed. It covers every "
+        f"reading before it. It held {slot.tokens_wh} Wh of energy tokens."
+    )
+
+
+def _limits(run: _Run, evidence: Evidence, pins: Pins) -> Iterator[str]:
+    if pins.rules.consensus is not Consensus.UNSEALED:
+        yield "It rests on the pinned validators: a majority that lies together could seal anything."
+        if not run.linked:
+            yield (
+                f"Its headers are not followed from the pinned block {pins.place.number}: that the pinned validators "
+                "were still the right ones is taken, not shown."
+            )
+        if pins.rules.consensus is Consensus.CLIQUE:
+            yield "A Clique chain can be reorganised, the less likely the more blocks follow."
+    if evidence.state is not None:
+        yield f"What the household's slot holds after block {run.header.number} is not shown."
+    if evidence.transaction is not None:
+        yield "That the contract's code did what it should is not shown: the receipt is what the validators computed."
