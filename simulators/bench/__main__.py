@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from simulators.bench import collecting, gas, measuring, programs
+from simulators.bench import collecting, gas, measuring, programs, proofs
 from simulators.bench.figures import BenchError, Section, as_json, broken, table
 from simulators.chain import RpcError
 from simulators.control import CommandError
 from simulators.process import StartError
 
 _READS, _QUICK_READS = 100, 10
-_NAMES: Final = ("gas", "reads", collecting.NAME, *measuring.NAMES)
+_NAMES: Final = ("gas", "reads", proofs.NAME, collecting.NAME, *measuring.NAMES)
 
 
 def _measure(names: set[str], say: Callable[[str], None], *, quick: bool) -> list[Section]:
@@ -29,6 +29,8 @@ def _measure(names: set[str], say: Callable[[str], None], *, quick: bool) -> lis
     if "reads" in names:
         say("guarded reads")
         found.append(programs.guarded_reads(_QUICK_READS if quick else _READS))
+    if proofs.NAME in names:
+        found.append(proofs.measure(proofs.QUICK_HOUSEHOLDS if quick else proofs.HOUSEHOLDS, say))
     if collecting.NAME in names:
         found.append(collecting.measure(collecting.QUICK_HOUSEHOLDS if quick else collecting.HOUSEHOLDS, say))
     if running := names & set(measuring.NAMES):

@@ -78,6 +78,74 @@ for topic, payload in heard:
 print(json.dumps({"wall_s": time.perf_counter() - began, "count": len(heard)}))
 """
 
+_PROVE: Final = """
+import json, sys, time
+from dataclasses import replace
+from eth_keys.datatypes import PrivateKey
+from agent.domain.market import ChainPin
+from agent.light import bft, evidence, evidence_file, gathering, seals, tries
+from agent.light.hashing import keccak
+from agent.light.headers import Consensus
+
+told = json.load(open(sys.argv[1]))
+household, contract = (bytes.fromhex(told[name][2:]) for name in ("household", "contract"))
+chain = ChainPin(told["chain"], "0x" + "00" * 32, told["contract"], told["slot"]["codeHash"])
+texts = [json.dumps(told[name]) for name in ("header", "account", "slot")]
+recorded = gathering.header(told["header"], Consensus.UNSEALED)
+
+def sealed(count):
+    keys = [PrivateKey(bytes([number + 1]) * 32) for number in range(count)]
+    names = tuple(sorted(key.public_key.to_canonical_address() for key in keys))
+    extra = bft.Extra(bytes(32), names, None, 0, ())
+    mix = b"ctical byzantine fault tolerance"
+    plain = replace(recorded, miner=names[0], difficulty=1, nonce=bytes(8), mix_hash=mix)
+    digest = keccak(plain.with_extra(extra.sealed_part(ibft2=False)))
+    extra = replace(extra, seals=tuple(key.sign_msg_hash(digest).to_bytes() for key in keys))
+    return replace(plain, extra_data=extra.encoded(ibft2=False)), names
+
+def prove(consensus, header, names):
+    head, account, slot = (json.loads(text) for text in texts)
+    found = gathering.header(head, Consensus.UNSEALED)
+    piece = gathering.state_piece(household, account, slot)
+    shown = evidence.Evidence(told["chain"], contract, found.number, ((header or found).encoded(),), None, piece)
+    place = seals.Place(found.number - 1, found.parent_hash, names)
+    verdict = evidence.verify(shown, evidence.Pins(chain, seals.Rules(consensus), place))
+    wanted = "unproven" if consensus is Consensus.UNSEALED else "proven"
+    if verdict.outcome != wanted or verdict.slot.produced_wh != told["produced"]:
+        raise SystemExit(f"{verdict.outcome}: {verdict.lacks}")
+    return shown
+
+def milliseconds(work, times):
+    work()
+    began = time.process_time()
+    for _ in range(times):
+        work()
+    return 1000 * (time.process_time() - began) / times
+
+four, names = sealed(4)
+many, others = sealed(21)
+values = [keccak(bytes([number])) * 15 for number in range(100)]
+print(json.dumps({
+    "qbft_ms": milliseconds(lambda: prove(Consensus.QBFT, four, names), 100),
+    "qbft_21_ms": milliseconds(lambda: prove(Consensus.QBFT, many, others), 50),
+    "unsealed_ms": milliseconds(lambda: prove(Consensus.UNSEALED, None, ()), 100),
+    "trie_ms": milliseconds(lambda: tries.ordered(values), 20),
+    "file_bytes": len(evidence_file.written(prove(Consensus.QBFT, four, names))),
+}))
+"""
+
+
+def proving(answers: Path) -> Mapping[str, Any]:
+    """Prove an interval again and again from a node's answers; how long it took, and how long the evidence is.
+
+    Args:
+        answers: A JSON file of them.
+
+    Raises:
+        BenchError: It was refused.
+    """
+    return _told_by(_PROVE, [str(answers)])
+
 
 def verifying(path: Path, chain: int, contract: str, now: int) -> Figure:
     """Verify messages one after the other, with nothing else to do.
