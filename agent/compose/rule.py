@@ -61,7 +61,7 @@ def open_trade(
     return Trade(
         account=account,
         limits=limits(configuration.rule),
-        desk=make_desk(configuration, journal, nodes, book),
+        desk=make_desk(configuration, journal=journal, nodes=nodes, book=book, clock=clock),
         readings=ReadingRows(journal, account),
         decisions=DecisionRows(journal),
         outbox=OutboxRows(journal),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from agent.adapters.clock import SystemClock
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.journal_hold import held
 from agent.adapters.market import Market
@@ -54,7 +55,9 @@ class TradingRoom:
         self.closers.close()
 
 
-def make_desk(configuration: Configuration, journal: Journal, nodes: NodePool, book: Book) -> Desk:
+def make_desk(
+    configuration: Configuration, *, journal: Journal, nodes: NodePool, book: Book, clock: SystemClock
+) -> Desk:
     """The desk over a journal and the full nodes.
 
     Args:
@@ -62,6 +65,7 @@ def make_desk(configuration: Configuration, journal: Journal, nodes: NodePool, b
         journal: where it queues.
         nodes: what it asks.
         book: everybody's orders.
+        clock: the process's one: a step of the wall clock is taken in there, and another would distrust it for ever.
     """
     return Desk(
         account=configuration.household.account,
@@ -72,7 +76,7 @@ def make_desk(configuration: Configuration, journal: Journal, nodes: NodePool, b
         nodes=nodes,
         book=book,
         codec=Market(load_artifact().abi),
-        clock=parts.open_clock(configuration),
+        clock=clock,
     )
 
 
@@ -101,7 +105,13 @@ def open_trading(configuration: Configuration) -> TradingRoom:
         )
         nodes = parts.open_nodes(configuration, log)
         closers.callback(nodes.close)
-        desk = make_desk(configuration, journal, nodes, parts.open_market_events(configuration, nodes))
+        desk = make_desk(
+            configuration,
+            journal=journal,
+            nodes=nodes,
+            book=parts.open_market_events(configuration, nodes),
+            clock=parts.open_clock(configuration),
+        )
         return TradingRoom(desk, configuration.chain.unproven, directory, OutboxRows(journal), closers.pop_all())
 
 

@@ -1,10 +1,18 @@
-"""The configuration's limits as the rule gets them."""
+"""The rule, wired: the configuration's limits as it gets them, and the daemon's clock."""
 
 from __future__ import annotations
 
-from agent.compose.rule import limits
-from agent.configuration import RuleSettings
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from agent.adapters.clock import SystemClock
+from agent.compose.rule import limits, open_trade
+from agent.configuration import RuleSettings, load
+from agent.domain.errors import NotYet
 from agent.domain.standing_rule import Limits
+from tests.unit.test_configuration import ACCOUNT, GOOD
 
 
 def settings(*, sell: bool, buy: bool) -> RuleSettings:
@@ -51,3 +59,39 @@ def test_a_price_alone_neither_sells_nor_buys() -> None:
 
 def test_by_default_it_is_off() -> None:
     assert not limits(RuleSettings()).enabled
+
+
+def test_a_step_that_the_daemon_has_taken_in_keeps_the_rule_from_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(GOOD)
+    wall, monotonic = [2_000_000_000 * 10**9], [0.0]
+    clock = SystemClock(
+        require_synchronised=False,
+        step_tolerance_s=2.0,
+        wall_ns=lambda: wall[0],
+        monotonic=lambda: monotonic[0],
+    )
+    nothing = cast("Any", None)  # only the clock is asked before anything else
+    trade = open_trade(
+        load(file, {}),
+        account=ACCOUNT,
+        nodes=nothing,
+        book=nothing,
+        follow=cast("Any", Following()),
+        journal=nothing,
+        clock=clock,
+        events=nothing,
+    )
+    desk = cast("Any", trade)._desk
+
+    wall[0] += 3600 * 10**9
+    with pytest.raises(NotYet, match="clock"):
+        desk._look()
+    clock.stepped()
+    with pytest.raises(AttributeError, match="fact"):  # it goes on, and asks the journal that is not there
+        desk._look()
+
+
+class Following:
+    def may_submit(self) -> bool:
+        return True
