@@ -111,8 +111,9 @@ class Office:
                 f"request {number} is for market {kept.contract} on chain {kept.chain_id}, and the one here is"
                 f" {pin.contract} on chain {pin.chain_id}"
             )
+        asked: Asked | None = None
         if approval.rated_power_w is not None:
-            asked = enrolment.read(self.register.document(number), pin.chain_id, pin.contract, self.recover)
+            asked = self._asked(kept)
             _as_contracted(asked, approval.rated_power_w)
         told: Told = {"request": number, "household": kept.household, "contract": kept.contract}
         if self._stands(kept):
@@ -122,7 +123,7 @@ class Office:
             told["enrolled"] = "before"
         else:
             approvable(kept, self.register.newest_approved_at(kept.chain_id, kept.contract, kept.household))
-            asked = enrolment.read(self.register.document(number), pin.chain_id, pin.contract, self.recover)
+            asked = asked or self._asked(kept)
             if (asked.request.household, asked.request.personal_data_hash) != (kept.household, kept.personal_data_hash):
                 raise BadRequest(f"request {number} was changed in the database; refuse it, and have it brought anew")
             told |= self._carried_out(sending, kept, asked, approval)
@@ -137,6 +138,10 @@ class Office:
             "ratedPowerW": state.rated_power_w,
             "balanceWei": chain.balance(kept.household),
         }
+
+    def _asked(self, kept: KeptRequest) -> Asked:
+        document = self.register.document(kept.number)
+        return enrolment.read(document, kept.chain_id, kept.contract, self.recover)
 
     def _stands(self, kept: KeptRequest) -> bool:
         return (

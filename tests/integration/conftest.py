@@ -1,4 +1,4 @@
-"""What several integration tests stand on: the office's database on both servers."""
+"""What several integration tests stand on: a real broker, and the office's database on both servers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from simulators.broker import Broker
 from simulators.database import PostgresServer, find_postgres
 
 
@@ -23,6 +24,12 @@ class DatabasePlace:
         """The same on prosumer-operator's command line."""
         more = [] if self.password_file is None else ["--database-password-file", str(self.password_file)]
         return ["--database", self.url, *more]
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with Broker(embedded=False) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

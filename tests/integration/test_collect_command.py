@@ -47,12 +47,6 @@ def _unbound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
-    with Broker(embedded=False) as running:
-        yield running
-
-
-@pytest.fixture
 def publisher(broker: Broker) -> Iterator[Publisher]:
     sending = Publisher(broker)
     yield sending

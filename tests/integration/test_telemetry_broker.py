@@ -42,12 +42,6 @@ def _unbound(monkeypatch: pytest.MonkeyPatch) -> None:
     connect_without_binding(monkeypatch)
 
 
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    with Broker(embedded=False) as running:
-        yield running
-
-
 class Listener:
     """Hears everything on one topic filter, newest last."""
 

@@ -5,27 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.domain.decisions import Act, Buy, Cancel, Decision, Offer, Redeem, Step, Today, done_on_day, numbers_offered
-from agent.domain.market import Parameters
 from agent.domain.orders import PLACES, Order, cost_of
 from agent.domain.standing_rule import MOST_ACTS, SETTLES_S, Limits, Situation, decide
+from tests.fakes.ruled import BAND, LIMITS
 
 NOW = 1_795_305_600
 US, THEM, OTHER = "0xA", "0xB", "0xC"
-BAND = Parameters(900, 100, 1_000, 3_000, paused=False)
-LIMITS = Limits(
-    enabled=True,
-    self_first=True,
-    keep_wh=0,
-    sell_at_least=1_500,
-    buy_at_most=2_500,
-    order_least_wh=100,
-    order_most_wh=5_000,
-    offer_day_most_wh=50_000,
-    buy_day_most_wh=20_000,
-    buy_day_most_wei=1_000_000,
-    order_lifetime_s=3_600,
-    reserve_wei=0,
-)
 SEEN = Situation(
     household=US,
     parameters=BAND,

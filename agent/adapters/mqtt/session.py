@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
@@ -32,7 +33,7 @@ class Log(Protocol):
         """A fault that the program itself will try to end."""
 
 
-class Session:
+class Session(ABC):
     """One attempt to connect and the session that may come of it; what it is for is its subclass's.
 
     paho calls the ``_on_…`` methods in its thread, one at a time, holding locks of its own; so they hold none and only
@@ -108,13 +109,13 @@ class Session:
         client.on_log = self._on_log
         return client
 
+    @abstractmethod
     def _listen(self, client: Client) -> None:
         """Set what a subclass wants to be called for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _subscribe(self, client: Client) -> None:
         """Subscribe to what a subclass wants to hear; the session has been accepted."""
-        raise NotImplementedError
 
     @property
     def connected(self) -> bool:
