@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from agent.adapters.journal import Journal, Row
 from agent.domain.fees import Fee
@@ -92,17 +92,17 @@ class OutboxRows:
         row = self._journal.one("SELECT why FROM entry WHERE id = ?", (entry_id,))
         return str(row["why"]) if row else ""
 
-    def ended_from(self, nonce: int) -> list[Entry]:
-        """The newest entries that ended with a nonce of ``nonce`` or higher: what a deep reorganisation removed.
+    def newest_ended(self) -> Iterator[Entry]:
+        """The newest entries that ended with a nonce, highest nonce first: what a deep reorganisation can have removed.
 
         It removes the newest first, so the next turn finds the rest; and one node that says 0 cannot make this a walk
         through years.
         """
         rows = self._journal.query(
-            "SELECT * FROM entry WHERE state IN (?, ?, ?) AND nonce >= ? ORDER BY nonce DESC LIMIT ?",
-            (State.FINAL, State.REFUSED, State.REPLACED, nonce, MOST_IN_FLIGHT),
+            "SELECT * FROM entry WHERE state IN (?, ?, ?) AND nonce IS NOT NULL ORDER BY nonce DESC LIMIT ?",
+            (State.FINAL, State.REFUSED, State.REPLACED, MOST_IN_FLIGHT),
         )
-        return [self._entry(row) for row in rows]
+        return (self._entry(row) for row in rows)  # one by one: mostly the first is all that is wanted
 
     def next_nonce(self) -> int:
         """The lowest nonce that this journal has not given away."""

@@ -11,7 +11,7 @@ full nodes say, and the time::
                   REPLACED: another transaction of ours took the nonce
 
 An end is an end while the chain holds it: a reorganisation deeper than the depth moves FINAL, REFUSED and REPLACED back
-to SENT, since a nonce that nobody uses would hold up all after it.
+to SENT, since a nonce that nobody uses would hold up all after it, or to INCLUDED where it is mined in another block.
 """
 
 from __future__ import annotations
@@ -314,6 +314,12 @@ def _next_of_ended(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
 
     One that was reverted or replaced goes back too: its nonce is free again, and all after it would wait for ever.
     """
-    if entry.nonce is None or sighting.mined_nonce > entry.nonce or sighting.agreeing < rules.agreement:
+    if entry.nonce is None or sighting.agreeing < rules.agreement:
+        return Wait()
+    found = sighting.inclusion
+    if found is not None and found != entry.inclusion:
+        # It was mined anew before anybody looked, perhaps with another outcome.
+        return Move(State.INCLUDED, found, why="a reorganisation deeper than the configured depth moved it")
+    if sighting.mined_nonce > entry.nonce:
         return Wait()
     return Move(State.SENT, why="a reorganisation deeper than the configured depth removed it")

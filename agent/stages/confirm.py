@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from agent.domain.errors import JournalBusy, NodeUnavailable
@@ -19,6 +20,7 @@ from agent.domain.outbox import (
     State,
     Step,
     Suspect,
+    Wait,
     next_step,
 )
 from agent.stages.bundle import Readings, release
@@ -51,8 +53,8 @@ class Nodes(Protocol):
 class Outbox(OutboxPort, Protocol):
     """The outbox's rows."""
 
-    def ended_from(self, nonce: int) -> list[Entry]:
-        """The newest entries that ended with a nonce of ``nonce`` or higher."""
+    def newest_ended(self) -> Iterable[Entry]:
+        """The newest entries that ended with a nonce, highest nonce first."""
 
     def suspect(self, entry_id: int) -> None:
         """Count a sighting of the entry's nonce used by somebody else."""
@@ -120,10 +122,19 @@ class Confirm:
         return self._clock.now_ms() // 1000
 
     def _look_back(self) -> bool:
-        """One nonce tells whether anything that ended has gone: it falls only on a reorganisation."""
+        """Whether anything that ended has gone or moved: a reorganisation takes the newest first.
+
+        The account's nonce alone does not tell, since what was removed may be mined again before anybody looks. Where
+        the newest still lies in its block, so does all before it.
+        """
         changed = False
-        for entry in self._outbox.ended_from(self._nodes.mined_nonce()):
-            changed |= self._apply(entry, next_step(entry, self._nodes.sight(entry), self._now(), self._rules))
+        mined_nonce = self._nodes.mined_nonce()
+        for entry in self._outbox.newest_ended():
+            step = next_step(entry, self._nodes.sight(entry), self._now(), self._rules)
+            changed |= self._apply(entry, step)
+            used = entry.nonce is not None and entry.nonce < mined_nonce
+            if used and entry.inclusion is not None and isinstance(step, Wait):
+                break
         self._looked_back = True
         return changed
 

@@ -169,6 +169,18 @@ def test_final_falls_only_when_as_many_nodes_say_so(sighting: Sighting, back: bo
     assert (step.to if isinstance(step, Move) else None) is (State.SENT if back else None)
 
 
+@pytest.mark.parametrize("state", [State.FINAL, State.REFUSED])
+def test_what_lies_in_another_block_than_it_ended_in_is_followed_again(state: State) -> None:
+    ended = replace(INCLUDED, state=state)
+    elsewhere = Inclusion("0xa", 51, "0xb51", succeeded=False)
+
+    step = next_step(ended, mined(elsewhere), NOW, RULES)
+
+    assert isinstance(step, Move)
+    assert (step.to, step.inclusion) == (State.INCLUDED, elsewhere)
+    assert next_step(ended, mined(elsewhere, agreeing=1), NOW, RULES) == Wait()
+
+
 sightings = st.one_of(
     st.none(),
     st.builds(
@@ -186,7 +198,9 @@ sightings = st.one_of(
 def test_ends_are_ends_while_their_nonce_is_used(state: State, sighting: Sighting | None, now: int) -> None:
     ended = entry(state, SENT)
     freed = sighting is not None and sighting.mined_nonce <= 7 and sighting.agreeing >= RULES.agreement
-    back = State.SENT if freed and state is not State.EXPIRED else None
+    told = sighting is not None and sighting.agreeing >= RULES.agreement
+    moved = told and sighting is not None and sighting.inclusion is not None  # these ended in no block
+    back = None if state is State.EXPIRED else State.INCLUDED if moved else State.SENT if freed else None
 
     assert state.ended
     assert next_step(replace(ended, nonce=None), sighting, now, RULES) == Wait()

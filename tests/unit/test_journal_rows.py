@@ -224,8 +224,9 @@ def test_an_entry_on_its_way(journal: Journal) -> None:
     assert (outbox.open_entries()[0].inclusion, outbox.open_entries()[0].foreign_sightings) == (FOUND, 0)
     outbox.move(entry.id, State.FINAL, 130, FOUND)
     assert outbox.open_entries() == []
-    assert [one.id for one in outbox.ended_from(0)] == [entry.id]
-    assert outbox.ended_from(1) == []
+    assert [one.id for one in outbox.newest_ended()] == [entry.id]
+    outbox.move(entry.id, State.SENT, 140)
+    assert list(outbox.newest_ended()) == []
 
 
 def test_looking_back_is_bounded_and_newest_first(journal: Journal) -> None:
@@ -235,7 +236,7 @@ def test_looking_back_is_bounded_and_newest_first(journal: Journal) -> None:
         outbox.sign(nonce + 1, nonce, Attempt(f"0x{nonce}", b"", Fee(1, 1), 0))
         outbox.move(nonce + 1, State.FINAL, 0)
 
-    assert [one.nonce for one in outbox.ended_from(0)] == list(range(39, 23, -1))
+    assert [one.nonce for one in outbox.newest_ended()] == list(range(39, 23, -1))
 
 
 def test_nonces_that_were_never_given_away(journal: Journal) -> None:

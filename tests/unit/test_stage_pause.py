@@ -70,3 +70,30 @@ def test_a_reverted_transaction_that_a_deep_reorganisation_removes_leaves_no_hol
     assert home.chain.top.nonce > reverted + 1
     assert set(home.states()) <= {ReadingState.FINAL, ReadingState.COVERED}
     consistent(home)
+
+
+def test_a_final_transaction_that_is_mined_again_and_reverts_is_not_final(home: Home) -> None:
+    home.interval()
+    home.settle()
+    before = home.chain.top.number
+    sealed(home)
+    home.turns("submit")
+    for _ in range(RULES.depth + 1):
+        home.chain.mine()
+    home.turns("confirm", "confirm")
+    assert home.entries()[-1].state is State.FINAL
+    moved = home.entries()[-1].id
+
+    # Taken back and mined again into a pause before anybody looks: the account's nonce is what it was.
+    home.chain.reorganise(home.chain.top.number - before, keep=True)
+    home.chain.market = replace(home.chain.market, paused=True)
+    for _ in range(RULES.depth + 1):
+        home.chain.mine()
+    home.chain.market = replace(home.chain.market, paused=False)
+    for _ in range(3):
+        home.interval()
+    home.settle()
+
+    assert next(one for one in home.entries() if one.id == moved).state is State.REFUSED
+    assert set(home.states()) <= {ReadingState.FINAL, ReadingState.COVERED}
+    consistent(home)
