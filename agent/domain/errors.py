@@ -16,6 +16,7 @@
     │   ├── MeterMisconfigured a setting, a register or an identity that a person must put right
     │   ├── BadReading         a reading that does not verify or that the contract will never take
     │   ├── BadEvidence        a header, seal, proof, transaction or receipt that does not check out
+    │   │   └── UnknownSealer  in order, but sealed by somebody who is not known to be a validator (yet)
     │   ├── Rejected           a transaction that the contract rejects
     │   └── BadRequest         a person's command that cannot be carried out as it was given
     └── Stop                   a person must act before this part may go on
@@ -87,6 +88,13 @@ class BadReading(Refuse):
 
 class BadEvidence(Refuse):
     """A header, a seal, a proof, a transaction or a receipt that does not check out: it proves nothing."""
+
+
+class UnknownSealer(BadEvidence):
+    """A block is sealed by somebody who is not known as a validator.
+
+    That is a lie, or a validator was voted in: following the headers from the pinned block shows which.
+    """
 
 
 class Rejected(Refuse):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from agent.domain.errors import BadEvidence
+from agent.domain.errors import BadEvidence, UnknownSealer
 from agent.light import bft, clique
 from agent.light.hashing import SIGNATURE_BYTES, keccak, shown, signer
 from agent.light.headers import Consensus, Header, block_hash
@@ -86,6 +86,7 @@ def follow(place: Place, header: Header, rules: Rules) -> Place:
     """One block further.
 
     Raises:
+        UnknownSealer: it follows, and who sealed it is not known to be a validator.
         BadEvidence: the header does not follow, or is not sealed as the rules ask.
     """
     what = f"block {header.number}"
@@ -131,7 +132,7 @@ def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Pla
     if signed_by is None:
         raise BadEvidence(f"{what}: its seal recovers to nobody")
     if signed_by not in place.validators:
-        raise BadEvidence(f"{what} is sealed by {shown(signed_by)}, who is not authorised")
+        raise UnknownSealer(f"{what} is sealed by {shown(signed_by)}, who is not authorised")
     count = len(place.validators)
     for number, earlier in place.recent:
         if earlier == signed_by and number > header.number - (count // 2 + 1):
@@ -194,7 +195,7 @@ def _follow_bft(place: Place, header: Header, rules: Rules, what: str) -> Place:
         told = ", ".join(shown(one) for one in extra.validators) or "none"
         raise BadEvidence(f"{what} names as validators {told}, which are not those that are known")
     if header.miner not in place.validators:
-        raise BadEvidence(f"{what} is proposed by {shown(header.miner)}, who is no validator")
+        raise UnknownSealer(f"{what} is proposed by {shown(header.miner)}, who is no validator")
     _check_commits(place.validators, keccak(header.with_extra(extra.sealed_part(ibft2=ibft2))), extra.seals, what)
     validators, votes = place.validators, place.votes
     if header.number % rules.epoch == 0:
@@ -214,7 +215,7 @@ def _check_commits(validators: tuple[bytes, ...], sealed: bytes, seals: tuple[by
         if committer is None:
             raise BadEvidence(f"{what}: seal {place} recovers to nobody")
         if committer not in validators:
-            raise BadEvidence(f"{what}: seal {place} is {shown(committer)}'s, who is no validator")
+            raise UnknownSealer(f"{what}: seal {place} is {shown(committer)}'s, who is no validator")
         if committer in found:
             raise BadEvidence(f"{what}: {shown(committer)} sealed it twice")
         found.add(committer)
