@@ -19,12 +19,14 @@ from agent.adapters.market_logs import MarketLogs
 from agent.adapters.mqtt import Telemetry
 from agent.adapters.node_events import NodeEvents
 from agent.adapters.node_pool import NodePool
+from agent.compose.pins import chain_pin, pins_of
 from agent.configuration import Configuration, MeterSettings
 from agent.domain.errors import ConfigurationInvalid, KeystoreInvalid
 from agent.domain.market import ChainPin
 from agent.domain.samples import MeterRole
 from agent.domain.signing import SigningDomain
 from agent.domain.telemetry import Origin, Topics, status_message
+from agent.light.evidence import Pins
 from agent.passphrase import find as find_passphrase
 from agent.stages.publish import Pace
 from contracts import load_artifact
@@ -87,8 +89,12 @@ def _counts(role: MeterRole, meter: MeterSettings) -> Counts:
 
 def pin(configuration: Configuration) -> ChainPin:
     """The chain and the contract that the household agreed to."""
-    chain = configuration.chain
-    return ChainPin(chain.id, chain.genesis, chain.contract, chain.code_hash)
+    return chain_pin(configuration.chain)
+
+
+def light_pins(configuration: Configuration) -> Pins | None:
+    """What proofs rest on; None where the chain is unproven."""
+    return pins_of(configuration.chain)
 
 
 def signing_domain(configuration: Configuration) -> SigningDomain:

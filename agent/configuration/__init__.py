@@ -27,6 +27,7 @@ from agent.configuration.sections import (
     MeterSettings,
     MetersSettings,
     NodeSettings,
+    PinSettings,
     TelemetrySettings,
 )
 from agent.configuration.sources import PREFIX, Settled
@@ -49,6 +50,7 @@ __all__ = [
     "MeterSettings",
     "MetersSettings",
     "NodeSettings",
+    "PinSettings",
     "RuleSettings",
     "TelemetrySettings",
     "load",

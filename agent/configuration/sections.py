@@ -26,6 +26,7 @@ from agent.domain.lines import Line, SerialLine
 
 STATE = Path("/var/lib/prosumer-agent")
 _LEAST_NODES = 2
+_CONSENSUS = '"qbft", "ibft2" or "clique"'
 
 
 Address = Annotated[str, AfterValidator(an_address)]
@@ -118,8 +119,8 @@ class NodeSettings(Section):
         return value
 
 
-class ChainSettings(Section):
-    """The chain and the contract, as agreed at enrolment."""
+class PinSettings(Section):
+    """The chain, the contract and who may seal blocks, as agreed at enrolment: nobody's word of now changes it."""
 
     id: Whole = Field(gt=0, lt=2**63, description="EIP-155 chain id, as the distribution company states it")
     genesis: Hash = Field(description="hash of block 0, as the distribution company states it")
@@ -137,6 +138,68 @@ class ChainSettings(Section):
     unproven: bool = Field(
         default=False, description="true allows a development chain and a single node; every screen then says unproven"
     )
+    consensus: Literal["qbft", "ibft2", "clique"] | None = Field(
+        default=None, description=f"how blocks are sealed: {_CONSENSUS}, as the distribution company states it"
+    )
+    epoch: Whole = Field(
+        default=30_000,
+        gt=0,
+        lt=2**63,
+        description="blocks between two that list the validators, as in the genesis file",
+    )
+    checkpoint_block: Whole = Field(
+        default=0, ge=0, lt=2**63, description="number of the block from which headers are followed; 0 is the genesis"
+    )
+    checkpoint_hash: Hash | None = Field(default=None, description="hash of that block; the genesis' own without")
+    validators: tuple[Address, ...] | None = Field(
+        default=None, description="addresses of those who may seal the block after the checkpoint, each once"
+    )
+
+    @field_validator("consensus")
+    @classmethod
+    def _sealed(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("unproven") is False:
+            raise ValueError(
+                f"is missing, and without it nothing can be proven; {_CONSENSUS} is right, or chain.unproven = true for"
+                " a development chain"
+            )
+        if value is not None and info.data.get("unproven"):
+            raise ValueError("is set while chain.unproven is true, where nobody seals; leave one of the two out")
+        return value
+
+    @field_validator("checkpoint_hash")
+    @classmethod
+    def _checkpoint(cls, value: str | None, info: ValidationInfo) -> str | None:
+        number, genesis = info.data.get("checkpoint_block"), info.data.get("genesis", value)
+        if value is None and number:
+            raise ValueError(f"is missing while chain.checkpoint_block is {number}; the hash of that block is right")
+        if value is not None and number == 0 and value != genesis:
+            raise ValueError(
+                "is not chain.genesis, and chain.checkpoint_block is 0, the genesis; name the block that has this hash,"
+                " or leave both out"
+            )
+        return value
+
+    @field_validator("validators")
+    @classmethod
+    def _who_seals(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        if value is None:
+            if info.data.get("unproven") is False:
+                raise ValueError("is missing; the addresses of those who may seal blocks are right")
+            return None
+        if info.data.get("unproven"):
+            raise ValueError("is set while chain.unproven is true, where nobody seals; leave one of the two out")
+        if not value:
+            raise ValueError("names nobody, so no block could be sealed; at least one address is right")
+        twice = sorted({one for one in value if value.count(one) > 1})
+        if twice:
+            raise ValueError(f"names {', '.join(twice)} more than once, who would count as several; each once is right")
+        return value
+
+
+class ChainSettings(PinSettings):
+    """The chain, and the full nodes that tell of it."""
+
     nodes: tuple[NodeSettings, ...] = Field(description="at least two [[chain.nodes]]; one if chain.unproven is true")
 
     @field_validator("nodes")

@@ -34,6 +34,8 @@ id = 31337
 genesis = "{HASH}"
 contract = "{ACCOUNT}"
 code_hash = "{HASH}"
+consensus = "qbft"
+validators = ["{ACCOUNT}"]
 [[chain.nodes]]
 url = "https://node-1.example:8545"
 area = "tehran-north"
@@ -41,6 +43,10 @@ area = "tehran-north"
 url = "http://127.0.0.1:8545"
 area = "tehran-south"
 """
+PINS = f"""consensus = "qbft"
+validators = ["{ACCOUNT}"]
+"""
+UNPROVEN = GOOD.replace(PINS, "unproven = true\n")
 
 
 @pytest.fixture
@@ -96,6 +102,10 @@ def test_every_wrong_value_is_reported_at_once_by_key(file: Path) -> None:
     genesis = "0x12"
     contract = "{ACCOUNT.replace("d8dA", "d8DA")}"
     unproven = "perhaps"
+    consensus = "raft"
+    epoch = 0
+    validators = ["me"]
+    checkpoint_block = 5
     [[chain.nodes]]
     url = "http://node.example:8545"
     [fees]
@@ -118,7 +128,8 @@ def test_every_wrong_value_is_reported_at_once_by_key(file: Path) -> None:
             "household.account", "household.area", "household.rated_power_w", "meters.confirmations",
             "meters.sample_evry_s", "meters.production.profile", "meters.production.line", "meters.production.unit",
             "meters.production.direction", "meters.consumption.line", "chain.id", "chain.genesis", "chain.contract",
-            "chain.code_hash", "chain.unproven", "chain.nodes[0].area", "chain.nodes[0].url",
+            "chain.code_hash", "chain.unproven", "chain.consensus", "chain.epoch", "chain.validators[0]",
+            "chain.checkpoint_hash", "chain.nodes[0].area", "chain.nodes[0].url",
             "fees.max_fee_per_gas_wei", "telemetry.host", "telemetry.port", "telemetry.key_file",
             "clock.step_tolerance_s", "log.level", "extra",
         ]
@@ -165,7 +176,8 @@ def test_two_meters_on_one_line_share_its_settings(file: Path) -> None:
 def test_one_node_is_enough_only_where_nothing_is_proven(
     file: Path, unproven: str, nodes: int, *, is_good: bool
 ) -> None:
-    head, *sections = GOOD.replace("[chain]", f"[chain]\nunproven = {unproven}").split("[[chain.nodes]]")
+    good = UNPROVEN if unproven == "true" else GOOD
+    head, *sections = good.split("[[chain.nodes]]")
     text = "[[chain.nodes]]".join([head, *sections[:nodes]])
     file.write_text(text if nodes else text.replace("[chain]", "[chain]\nnodes = []"))
 
@@ -218,11 +230,12 @@ def test_the_environment_wins(file: Path) -> None:
         "PROSUMER_AGENT__TELEMETRY__PORT": "1883",
         "PROSUMER_AGENT__METERS__PRODUCTION__UNIT": "7",
         "PROSUMER_AGENT__METERS__PRODUCTION__SERIAL": "00123",
-        "PROSUMER_AGENT__CHAIN__UNPROVEN": "true",
+        "PROSUMER_AGENT__CHAIN__DEPTH": "3",
         "PROSUMER_AGENT__CHAIN__NODES": '[{url = "https://only.example", area = "a"}]',
         "PATH": "/bin",
     }
 
+    file.write_text(UNPROVEN)
     configuration = load(file, environ)
 
     assert configuration.telemetry.port == 1883

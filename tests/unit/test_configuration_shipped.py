@@ -75,5 +75,5 @@ def test_the_shipped_file_as_it_is_names_what_to_fill_in(tmp_path: Path) -> None
         "meters.production.profile", "meters.production.line",
         "meters.consumption.profile", "meters.consumption.line",
         "chain.id", "chain.genesis", "chain.contract", "chain.code_hash",
-        "chain.nodes[0].area", "chain.nodes[0].url",
+        "chain.consensus", "chain.validators", "chain.nodes[0].area", "chain.nodes[0].url",
     ]  # fmt: skip

@@ -1,0 +1,33 @@
+"""What a household pinned, as the room that checks proofs takes it."""
+
+from __future__ import annotations
+
+from agent.configuration import PinSettings
+from agent.domain.market import ChainPin
+from agent.light.evidence import Pins
+from agent.light.headers import Consensus
+from agent.light.seals import Place, Rules
+
+
+def chain_pin(chain: PinSettings) -> ChainPin:
+    """The chain and the contract."""
+    return ChainPin(chain.id, chain.genesis, chain.contract, chain.code_hash)
+
+
+def pins_of(chain: PinSettings) -> Pins | None:
+    """All that proofs rest on; None where the chain is unproven, and nobody seals.
+
+    The depth of Clique is left to the majority of signers, which the verification asks anyway: the configured depth
+    says when the household acts on a block, not what others must be shown.
+    """
+    if chain.consensus is None or chain.validators is None:
+        return None
+    return Pins(
+        chain=chain_pin(chain),
+        rules=Rules(Consensus(chain.consensus), chain.epoch),
+        place=Place(
+            number=chain.checkpoint_block,
+            block_hash=bytes.fromhex((chain.checkpoint_hash or chain.genesis)[2:]),
+            validators=tuple(sorted(bytes.fromhex(one[2:]) for one in chain.validators)),
+        ),
+    )
