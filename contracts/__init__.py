@@ -1,7 +1,7 @@
 """The energy market's contract as the rest of the project sees it: its artifact, and where it is deployed."""
 
 from contracts.artifact import Artifact, StoredVariable, load_artifact
-from contracts.deployment import Deployment, Roles, load_deployment, save_deployment
+from contracts.deployment import Deployment, Roles, Sealing, load_deployment, save_deployment
 from contracts.errors import ArtifactError, ContractsError, DeploymentError
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Deployment",
     "DeploymentError",
     "Roles",
+    "Sealing",
     "StoredVariable",
     "load_artifact",
     "load_deployment",

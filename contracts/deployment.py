@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts.errors import DeploymentError
 
@@ -21,8 +21,10 @@ DEPLOYMENTS_PATH = Path(__file__).parent / "deployments"
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
-_KEYS = frozenset({"chainId", "address", "genesisHash", "codeHash", "block", "roles"})
+_KEYS = frozenset({"chainId", "address", "genesisHash", "codeHash", "block", "roles", "sealing"})
 _ROLES = frozenset({"admin", "registrationOffice", "distributionAgent"})
+_SEALING = frozenset({"consensus", "epoch", "validators"})
+_CONSENSUS = ("qbft", "ibft2", "clique")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,21 @@ class Roles:
     admin: str
     registration_office: str
     distribution_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """Who may seal the chain's blocks, beginning with the one after the genesis.
+
+    Attributes:
+        consensus: ``qbft``, ``ibft2`` or ``clique``.
+        epoch: blocks from one checkpoint to the next.
+        validators: addresses, each once.
+    """
+
+    consensus: str
+    epoch: int
+    validators: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,7 @@ class Deployment:
         code_hash: Keccak-256 of the deployed code.
         block: number of the block that deployed it; nothing of it is older.
         roles: who began with which role.
+        sealing: who may seal blocks; None on a development chain, where nobody does.
     """
 
     chain_id: int
@@ -53,6 +71,7 @@ class Deployment:
     code_hash: str
     block: int
     roles: Roles
+    sealing: Sealing | None = None
 
 
 def load_deployment(chain_id: int, directory: Path = DEPLOYMENTS_PATH) -> Deployment:
@@ -91,6 +110,7 @@ def load_deployment(chain_id: int, directory: Path = DEPLOYMENTS_PATH) -> Deploy
             registration_office=raw["roles"]["registrationOffice"],
             distribution_agent=raw["roles"]["distributionAgent"],
         ),
+        sealing=_sealing(raw.get("sealing")),
     )
 
 
@@ -107,7 +127,7 @@ def save_deployment(deployment: Deployment, directory: Path = DEPLOYMENTS_PATH) 
     Raises:
         DeploymentError: the deployment says something impossible, or the file cannot be written.
     """
-    raw = {
+    raw: dict[str, object] = {
         "chainId": deployment.chain_id,
         "address": deployment.address,
         "genesisHash": deployment.genesis_hash,
@@ -119,6 +139,13 @@ def save_deployment(deployment: Deployment, directory: Path = DEPLOYMENTS_PATH) 
             "distributionAgent": deployment.roles.distribution_agent,
         },
     }
+    sealed = deployment.sealing
+    if sealed is not None:
+        raw["sealing"] = {
+            "consensus": sealed.consensus,
+            "epoch": sealed.epoch,
+            "validators": list(sealed.validators),
+        }
     path = directory / f"{deployment.chain_id}.json"
     problems = _problems(raw, deployment.chain_id)
     if problems:
@@ -152,12 +179,37 @@ def _problems(raw: object, chain_id: int) -> list[str]:
         if not _fits(_HASH, raw.get(key))
     ]
     problems += _address_problem("address", raw.get("address"))
+    if "sealing" in raw:
+        problems += _sealing_problems(raw["sealing"])
     roles = raw.get("roles")
     if not isinstance(roles, dict):
         return [*problems, "roles would be an object"]
     problems += _key_problems(roles, _ROLES, "roles.")
     for key in sorted(_ROLES):
         problems += _address_problem(f"roles.{key}", roles.get(key))
+    return problems
+
+
+def _sealing(raw: Mapping[str, Any] | None) -> Sealing | None:
+    return None if raw is None else Sealing(raw["consensus"], raw["epoch"], tuple(raw["validators"]))
+
+
+def _sealing_problems(raw: object) -> list[str]:
+    if not isinstance(raw, dict):
+        return ["sealing would be an object, or absent where nobody seals"]
+    problems = _key_problems(raw, _SEALING, "sealing.")
+    if raw.get("consensus") not in _CONSENSUS:
+        problems.append(f"sealing.consensus is {raw.get('consensus')!r}, and would be {', '.join(_CONSENSUS)}")
+    epoch = raw.get("epoch")
+    if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 1:
+        problems.append(f"sealing.epoch is {epoch!r}, and would be a number of blocks")
+    validators = raw.get("validators")
+    if not isinstance(validators, list) or not validators:
+        return [*problems, f"sealing.validators is {validators!r}, and would be a list of addresses"]
+    for place, one in enumerate(validators):
+        problems += _address_problem(f"sealing.validators[{place}]", one)
+    if len({str(one).lower() for one in validators}) < len(validators):
+        problems.append("sealing.validators names somebody twice")
     return problems
 
 

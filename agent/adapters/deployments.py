@@ -8,11 +8,12 @@ from eth_utils.address import to_checksum_address
 
 from agent.adapters.market import Market
 from agent.adapters.market_logs import MarketLogs
-from agent.domain.deployment import Deployed, Roles
+from agent.domain.deployment import Deployed, Roles, Sealing
 from agent.domain.errors import BadRequest
 from agent.domain.market import ChainPin
 from contracts import Deployment, DeploymentError, load_artifact, load_deployment, save_deployment
 from contracts import Roles as FiledRoles
+from contracts import Sealing as FiledSealing
 
 
 def load_market() -> tuple[Market, bytes]:
@@ -50,10 +51,12 @@ class DeploymentFiles:
             filed = load_deployment(chain_id, self._directory)
         except DeploymentError as error:
             raise BadRequest(f"{error}; deploy a market, or name the folder with --deployments") from error
+        sealed = filed.sealing
         return Deployed(
             pin=ChainPin(filed.chain_id, filed.genesis_hash, to_checksum_address(filed.address), filed.code_hash),
             block=filed.block,
             roles=Roles(filed.roles.admin, filed.roles.registration_office, filed.roles.distribution_agent),
+            sealing=None if sealed is None else Sealing(sealed.consensus, sealed.epoch, sealed.validators),
         )
 
     def save(self, deployed: Deployed) -> None:
@@ -62,7 +65,7 @@ class DeploymentFiles:
         Raises:
             BadRequest: it cannot be written.
         """
-        pin, roles = deployed.pin, deployed.roles
+        pin, roles, sealed = deployed.pin, deployed.roles, deployed.sealing
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             save_deployment(
@@ -73,6 +76,7 @@ class DeploymentFiles:
                     code_hash=pin.code_hash,
                     block=deployed.block,
                     roles=FiledRoles(roles.admin, roles.registration_office, roles.distribution_agent),
+                    sealing=None if sealed is None else FiledSealing(sealed.consensus, sealed.epoch, sealed.validators),
                 ),
                 self._directory,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from eth_utils.address import to_checksum_address
@@ -14,11 +14,15 @@ from agent.adapters.market_logs import MarketLogs
 from agent.adapters.node_events import EventReader, pieces
 from agent.adapters.node_headers import Seals, read_headers
 from agent.domain.block_statistics import BuiltBlock
+from agent.domain.deployment import Sealing
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters, Settlement
 from agent.domain.market_events import MarketEvent, Wanted
 from agent.domain.outbox import Inclusion
+
+Genesis = Callable[[Mapping[str, object], int], Sealing | None]
+"""Who may seal a chain's blocks, by its block 0 as a node tells it and the chain's epoch."""
 
 
 class MarketChain:
@@ -30,16 +34,25 @@ class MarketChain:
         bytecode: what deploys the contract.
         logs: the events of the contract at an address.
         seals: what reads the seal of a header.
+        sealing: what reads a chain's validators in its block 0.
     """
 
     def __init__(
-        self, node: FullNode, market: Market, bytecode: bytes, *, logs: Callable[[str], MarketLogs], seals: Seals
+        self,
+        node: FullNode,
+        market: Market,
+        bytecode: bytes,
+        *,
+        logs: Callable[[str], MarketLogs],
+        seals: Seals,
+        sealing: Genesis,
     ) -> None:
         self._node = node
         self._market = market
         self._bytecode = bytecode
         self._logs = logs
         self._seals = seals
+        self._sealing = sealing
 
     # What the contract is told, in bytes.
 
@@ -68,6 +81,18 @@ class MarketChain:
     def genesis_hash(self) -> str:
         """Hash of block 0, ``0x`` hex."""
         return self._node.genesis_hash()
+
+    def sealing(self, epoch: int) -> Sealing | None:
+        """Who may seal blocks, as block 0 says; None where nobody does.
+
+        Args:
+            epoch: blocks from one checkpoint to the next, which the block does not say.
+
+        Raises:
+            NodeUnavailable: the node gave no block 0 that makes sense.
+        """
+        told = node_answers.fields(self._node.call("eth_getBlockByNumber", ["0x0", False]), "block 0")
+        return self._sealing(told, epoch)
 
     def code_hash(self, address: str) -> str:
         """Keccak-256 of the code at an address, ``0x`` hex."""

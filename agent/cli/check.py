@@ -86,12 +86,14 @@ def _chain(configuration: Configuration, measured: dict[MeterRole, Measured]) ->
     from agent.compose.commands import kernel_synchronised  # noqa: PLC0415 - as above
     from agent.compose.parts import open_nodes  # noqa: PLC0415 - as above
 
-    found = [checks.clock(synchronised=kernel_synchronised(), required=configuration.clock.require_synchronised)]
+    settings = configuration.chain
+    found = checks.validators(settings.consensus, len(settings.validators or ()), settings.checkpoint_block)
+    found += [checks.clock(synchronised=kernel_synchronised(), required=configuration.clock.require_synchronised)]
     pool = open_nodes(configuration, _Quiet())
     try:
         statuses = pool.statuses()
         found += checks.block_time(statuses, int(time.time()))
-        found += checks.nodes(statuses, configuration.household.area, unproven=configuration.chain.unproven)
+        found += checks.nodes(statuses, configuration.household.area, unproven=settings.unproven)
         found += checks.contract_side(
             pool, configuration.household.rated_power_w, configuration.fees.max_fee_per_gas_wei, measured
         )

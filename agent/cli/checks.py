@@ -174,6 +174,14 @@ def nodes(statuses: Sequence[NodeStatus], area: str, *, unproven: bool) -> list[
     return found
 
 
+def validators(consensus: str | None, count: int, checkpoint: int) -> list[Finding]:
+    """Who is pinned to seal blocks; nothing where the chain is unproven, which is told elsewhere."""
+    if consensus is None:
+        return []
+    since = "the genesis" if checkpoint == 0 else f"block {checkpoint}"
+    return [ok("chain", f"{consensus}, {count} validator{'' if count == 1 else 's'} pinned at {since}")]
+
+
 def block_time(statuses: Sequence[NodeStatus], now_s: int) -> list[Finding]:
     """Whether our clock and the newest block agree."""
     heads = [node.head for node in statuses if node.ok and node.head is not None]

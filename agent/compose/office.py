@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,12 @@ from agent.adapters.full_node import FullNode, HttpRpc
 from agent.adapters.keystore import ChainSigner, Keystore, recover_text
 from agent.adapters.market_chain import MarketChain
 from agent.adapters.node_headers import Seals
-from agent.light import clique
+from agent.domain.deployment import Sealing
+from agent.domain.errors import BadEvidence, NodeUnavailable
+from agent.light import clique, gathering, genesis
+from agent.light.hashing import shown
+from agent.light.headers import Consensus
+from agent.light.quantities import octets_of
 
 # One node and one command: there is nobody else to ask, so it gets longer than a household's nodes do.
 _REQUEST_S = 15.0
@@ -38,7 +44,28 @@ def open_chain(url: str, *, allow_plain: bool, ca_file: str | None) -> MarketCha
     node = FullNode(name=rpc.name, area="", rpc=rpc, pin=None, monotonic=time.monotonic)
     market, bytecode = load_market()
     seals = Seals(clique.signer, clique.header_hash)
-    return MarketChain(node, market, bytecode, logs=load_market_logs, seals=seals)
+    return MarketChain(node, market, bytecode, logs=load_market_logs, seals=seals, sealing=sealing)
+
+
+def sealing(told: Mapping[str, object], epoch: int) -> Sealing | None:
+    """Who may seal a chain's blocks; None where nobody does.
+
+    Args:
+        told: block 0, as a node tells it over JSON-RPC.
+        epoch: blocks from one checkpoint to the next.
+
+    Raises:
+        NodeUnavailable: it is no block 0 that makes sense, or its hash is another.
+    """
+    try:
+        mix_hash = octets_of(told.get("mixHash"), "mixHash", 32)
+        consensus, validators = genesis.sealing(mix_hash, octets_of(told.get("extraData"), "extraData"))
+        if consensus is Consensus.UNSEALED:
+            return None  # the rest is not looked at: a development node's genesis need not have the form of a header
+        gathering.header(told, consensus, "block 0")
+    except BadEvidence as error:
+        raise NodeUnavailable(f"its block 0 does not say who may seal blocks: {error}") from error
+    return Sealing(consensus.value, epoch, tuple(shown(one) for one in validators))
 
 
 def open_deployments(directory: Path) -> DeploymentFiles:

@@ -17,6 +17,21 @@ class Roles:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealing:
+    """Who may seal the chain's blocks, beginning with the one after the genesis.
+
+    Attributes:
+        consensus: ``qbft``, ``ibft2`` or ``clique``.
+        epoch: blocks from one checkpoint to the next.
+        validators: checksummed addresses in ascending order.
+    """
+
+    consensus: str
+    epoch: int
+    validators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Deployed:
     """A deployed market.
 
@@ -24,8 +39,10 @@ class Deployed:
         pin: the chain and the contract.
         block: the number of the block that holds its creation.
         roles: as it was deployed with.
+        sealing: as the chain's genesis says; None where nobody seals, so that nothing can be proven.
     """
 
     pin: ChainPin
     block: int
     roles: Roles
+    sealing: Sealing | None

@@ -19,9 +19,12 @@ EPOCH = 30_000
 """Blocks between checkpoints, unless the chain's genesis says otherwise."""
 
 _NO_UNCLES = keccak(b"\xc0")
-_NO_MIX, _NOBODY = bytes(32), bytes(20)
-# "ctical byzantine fault tolerance", by which Besu's BFT headers are known.
-_BFT_MIX = bytes.fromhex("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365")
+NO_MIX = bytes(32)
+"""Clique's mix hash."""
+BFT_MIX = b"ctical byzantine fault tolerance"
+"""Besu's, in QBFT and IBFT 2."""
+
+_NOBODY = bytes(20)
 _AGAINST, _FOR = bytes(8), b"\xff" * 8
 _OUT_OF_TURN, _IN_TURN = 1, 2
 
@@ -150,7 +153,7 @@ def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Pla
 
 
 def _check_clique_form(place: Place, header: Header, what: str, *, checkpoint: bool) -> None:
-    if header.mix_hash != _NO_MIX:
+    if header.mix_hash != NO_MIX:
         raise BadEvidence(f"{what}: its mix hash is not 0, so Clique did not seal it")
     listed = clique_signers(header.extra_data, what)
     if not checkpoint:
@@ -185,7 +188,7 @@ def _clique_vote(
 
 def _follow_bft(place: Place, header: Header, rules: Rules, what: str) -> Place:
     ibft2 = rules.consensus is Consensus.IBFT2
-    if header.mix_hash != _BFT_MIX or header.difficulty != 1 or header.nonce != _AGAINST:
+    if header.mix_hash != BFT_MIX or header.difficulty != 1 or header.nonce != _AGAINST:
         raise BadEvidence(f"{what}: mix hash, difficulty and nonce are not those of a BFT block")
     extra = bft.decode(header.extra_data, ibft2=ibft2)
     if rules.named_by_contract:

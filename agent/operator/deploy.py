@@ -7,11 +7,23 @@ from dataclasses import dataclass
 
 from eth_utils.address import to_checksum_address
 
-from agent.domain.deployment import Deployed, Roles
+from agent.domain.deployment import Deployed, Roles, Sealing
 from agent.domain.errors import BadRequest
 from agent.domain.market import ChainPin, Parameters, Settlement
 from agent.operator.answer import Answer, Told
-from agent.operator.options import PRICES, Commands, Shared, account, add_command, opened, seconds, sender, wei, whole
+from agent.operator.options import (
+    PRICES,
+    Commands,
+    Shared,
+    account,
+    add_command,
+    blocks,
+    opened,
+    seconds,
+    sender,
+    wei,
+    whole,
+)
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -64,6 +76,13 @@ def add(commands: Commands, shared: Shared) -> None:
     command.add_argument("--settlement-name", type=_named, default="Ether", help=f"name of {unit}")
     command.add_argument("--settlement-symbol", type=_named, default="ETH", help=f"symbol of {unit}")
     command.add_argument("--settlement-decimals", type=_decimals, default=18, metavar="N", help=f"decimals of {unit}")
+    command.add_argument(
+        "--epoch",
+        type=blocks,
+        default=30_000,
+        metavar="BLOCKS",
+        help="from one of the chain's checkpoints to the next, as in its genesis file (default: %(default)s)",
+    )
     command.add_argument("--again", action="store_true", help="deploy although this chain has a market already")
     command.set_defaults(run=run)
 
@@ -84,12 +103,13 @@ def run(asked: argparse.Namespace) -> Answer:
         settlement=Settlement(asked.settlement_name, asked.settlement_symbol, asked.settlement_decimals),
     )
     with opened(asked) as wiring:
-        told = deploy(wiring.chain, sender(wiring, asked), wiring.deployments, market, again=asked.again)
+        sending, files = sender(wiring, asked), wiring.deployments
+        told = deploy(wiring.chain, sending, files, market, epoch=asked.epoch, again=asked.again)
     rows = Answer({name: value for name, value in told.items() if name != "toml"})
     return Answer(told, f"{rows}\n\n# For the households' configuration:\n{told['toml']}")
 
 
-def deploy(chain: Chain, sending: Sender, deployments: Deployments, market: Market, *, again: bool) -> Told:
+def deploy(chain: Chain, sending: Sender, deployments: Deployments, market: Market, *, epoch: int, again: bool) -> Told:
     """Deploy a market and write its file.
 
     Args:
@@ -97,12 +117,13 @@ def deploy(chain: Chain, sending: Sender, deployments: Deployments, market: Mark
         sending: of transactions.
         deployments: the files.
         market: what to deploy.
+        epoch: blocks from one of the chain's checkpoints to the next.
         again: replace the file of an earlier market on this chain.
 
     Raises:
         BadRequest: this chain has a market already, or the node holds another code than was sent.
     """
-    chain_id, genesis = chain.chain_id(), chain.genesis_hash()
+    chain_id, genesis, sealing = chain.chain_id(), chain.genesis_hash(), chain.sealing(epoch)
     own = sending.address
     roles = Roles(
         admin=market.roles.admin or own,
@@ -125,7 +146,7 @@ def deploy(chain: Chain, sending: Sender, deployments: Deployments, market: Mark
     found = sending.send("", data)
     contract = to_checksum_address(chain.created_contract(found.tx_hash))
     pin = ChainPin(chain_id, genesis, contract, chain.code_hash(contract))
-    deployments.save(Deployed(pin, found.block_number, roles))
+    deployments.save(Deployed(pin, found.block_number, roles, sealing))
     sending.done()
     return {
         "chainId": chain_id,
@@ -140,13 +161,20 @@ def deploy(chain: Chain, sending: Sender, deployments: Deployments, market: Mark
         "settlementName": unit.name,
         "settlementSymbol": unit.symbol,
         "settlementDecimals": unit.decimals,
+        **_told(sealing),
         "file": str(path),
-        "toml": snippet(pin, found.block_number),
+        "toml": snippet(pin, found.block_number, sealing),
     }
 
 
-def snippet(pin: ChainPin, block: int) -> str:
-    """The part of a household's configuration that pins this market, made in a block."""
+def _told(sealing: Sealing | None) -> dict[str, object]:
+    if sealing is None:
+        return {"unproven": True}
+    return {"consensus": sealing.consensus, "epoch": sealing.epoch, "validators": list(sealing.validators)}
+
+
+def snippet(pin: ChainPin, block: int, sealing: Sealing | None) -> str:
+    """The part of a household's configuration that pins this market, made in a block, and who may seal blocks."""
     return (
         "[chain]\n"
         f"id = {pin.chain_id}\n"
@@ -154,7 +182,12 @@ def snippet(pin: ChainPin, block: int) -> str:
         f'contract = "{pin.contract}"\n'
         f'code_hash = "{pin.code_hash}"\n'
         f"deployed_at = {block}\n"
-    )
+    ) + ("unproven = true\n" if sealing is None else _sealed(sealing))
+
+
+def _sealed(sealing: Sealing) -> str:
+    listed = "".join(f'    "{one}",\n' for one in sealing.validators)
+    return f'consensus = "{sealing.consensus}"\nepoch = {sealing.epoch}\nvalidators = [\n{listed}]\n'
 
 
 def _decimals(text: str) -> int:

@@ -160,6 +160,14 @@ def seconds(text: str) -> int:
     return number
 
 
+def blocks(text: str) -> int:
+    """A whole number of blocks, 1 or more."""
+    number = whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 block")
+    return number
+
+
 def watts(text: str) -> int:
     """A whole number of watts, 1 or more."""
     number = whole(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.domain.block_statistics import BuiltBlock
-from agent.domain.deployment import Deployed
+from agent.domain.deployment import Deployed, Sealing
 from agent.domain.fees import Fee, FeeQuote
 from agent.domain.market import Head, HouseholdState, Parameters, Settlement
 from agent.domain.market_events import MarketEvent, Wanted
@@ -43,6 +43,9 @@ class Chain(Protocol):
 
     def genesis_hash(self) -> str:
         """Hash of block 0."""
+
+    def sealing(self, epoch: int) -> Sealing | None:
+        """Who may seal blocks, as block 0 says; None where nobody does, as on a development chain."""
 
     def code_hash(self, address: str) -> str:
         """Keccak-256 of the code at an address."""

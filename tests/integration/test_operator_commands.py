@@ -161,6 +161,8 @@ def test_from_nothing_to_a_household_that_may_report(office: Office) -> None:
     assert deployed["registrationOffice"] == office.address
     assert f'contract = "{deployed["contract"]}"' in deployed["toml"]
     assert f"id = {office.anvil.chain_id}" in deployed["toml"]
+    assert deployed["toml"].endswith("\nunproven = true\n")
+    assert (deployed["unproven"], "validators" in deployed) == (True, False)
 
     code, approved, _ = office.run("approve", str(office.request(deployed)), "--fund", str(10**18))
     assert (code, approved["enrolled"], approved["fundedWei"]) == (0, "now", 10**18)

@@ -236,6 +236,18 @@ def test_a_lost_node_is_a_problem_and_the_other_area_a_warning() -> None:
     assert levels(checks.nodes([Node()], "west", unproven=False)) == ["ok", "warning"]
 
 
+@pytest.mark.parametrize(
+    ("pinned", "told"),
+    [
+        (("qbft", 4, 0), ["qbft, 4 validators pinned at the genesis"]),
+        (("clique", 1, 60_000), ["clique, 1 validator pinned at block 60000"]),
+        ((None, 0, 0), []),
+    ],
+)
+def test_who_may_seal_is_told_in_a_line(pinned: tuple[str | None, int, int], told: list[str]) -> None:
+    assert [finding.said for finding in checks.validators(*pinned)] == told
+
+
 def test_an_unproven_chain_is_told() -> None:
     assert "unproven" in checks.nodes([Node()], "north", unproven=True)[-1].said
 

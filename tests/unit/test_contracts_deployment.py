@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import Deployment, DeploymentError, Roles, load_deployment, save_deployment
+from contracts import Deployment, DeploymentError, Roles, Sealing, load_deployment, save_deployment
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "contracts/deployments/deployment.schema.json").read_text(encoding="utf-8")
@@ -50,6 +51,39 @@ def test_written_file_fits_the_schema_and_comes_back(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     jsonschema.validate(json.loads(path.read_text(encoding="utf-8")), SCHEMA)
     assert load_deployment(31337, tmp_path) == DEPLOYMENT
+
+
+SEALING = {"consensus": "clique", "epoch": 9, "validators": ["0x" + "44" * 20, "0x" + "55" * 20]}
+
+
+def test_who_may_seal_is_in_the_file(tmp_path: Path) -> None:
+    sealed = replace(DEPLOYMENT, sealing=Sealing("clique", 9, ("0x" + "44" * 20, "0x" + "55" * 20)))
+    write(tmp_path, {**GOOD, "sealing": SEALING})
+    assert load_deployment(31337, tmp_path) == sealed
+
+    written = json.loads(save_deployment(sealed, tmp_path).read_text(encoding="utf-8"))
+    jsonschema.validate(written, SCHEMA)
+    assert written == {**GOOD, "sealing": SEALING}
+
+
+@pytest.mark.parametrize(
+    ("sealing", "told"),
+    [
+        (None, "sealing would be an object"),
+        ({**SEALING, "consensus": "raft"}, "sealing.consensus is 'raft'"),
+        ({**SEALING, "consensus": []}, r"sealing.consensus is \[\]"),
+        ({**SEALING, "epoch": 0}, "sealing.epoch is 0"),
+        ({**SEALING, "epoch": True}, "sealing.epoch is True"),
+        ({**SEALING, "validators": []}, r"sealing.validators is \[\]"),
+        ({**SEALING, "validators": ["0x1"]}, r"sealing.validators\[0\] is '0x1'"),
+        ({**SEALING, "validators": ["0x" + "aa" * 20, "0x" + "AA" * 20]}, "names somebody twice"),
+        ({**SEALING, "voters": 1}, "sealing.voters is not a known key"),
+    ],
+)
+def test_sealing_that_makes_no_sense_is_told(tmp_path: Path, sealing: object, told: str) -> None:
+    write(tmp_path, {**GOOD, "sealing": sealing})
+    with pytest.raises(DeploymentError, match=told):
+        load_deployment(31337, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ class Files:
     """The deployment files."""
 
     def load(self, _chain_id: int) -> Deployed:
-        return Deployed(PIN, 7, Roles("", "", ""))
+        return Deployed(PIN, 7, Roles("", "", ""), None)
 
     def path(self, _chain_id: int) -> Path:
         raise AssertionError("nothing is written")
