@@ -4,11 +4,13 @@ One *entry* is one thing the household wants on the chain. It has one nonce and 
 intent signed with a higher fee, each with a hash of its own). ``next_step`` is a pure function of the entry, what the
 full nodes say, and the time::
 
-    QUEUED ──sign──▶ SIGNED ──accepted──▶ SENT ──receipt──▶ INCLUDED ──deep, agreed──▶ FINAL
+    QUEUED ──sign──▶ SIGNED ──accepted──▶ SENT ──receipt──▶ INCLUDED ──deep, proven──▶ FINAL
       │                                    ▲                   │
       ├─expired─▶ EXPIRED                  └───reorganised─────┤
       └─refused─▶ REFUSED ◀────────────── reverted, deep ──────┘
                   REPLACED: another transaction of ours took the nonce
+
+Where nothing can be proven (a development chain), it is agreed by several nodes in place of proven.
 
 An end is an end while the chain holds it: a reorganisation deeper than the depth moves FINAL, REFUSED and REPLACED back
 to SENT, since a nonce that nobody uses would hold up all after it, or to INCLUDED where it is mined in another block.
@@ -179,7 +181,9 @@ class Rules:
 
     Attributes:
         depth: blocks on top before an inclusion is final.
-        agreement: how many nodes must say the same before anything is final.
+        agreement: how many nodes must say the same before anything is final, where it cannot be proven.
+        proven: whether it must be proven. Then one node's word is enough to ask for the proof, and no number of nodes'
+            words is enough without it.
         resend_s: seconds after which a transaction that no pool holds is sent again.
         bump_s: seconds without inclusion after which a pooled transaction gets a higher fee.
         foreign_after: sightings in a row before a used nonce counts as somebody else's.
@@ -187,6 +191,7 @@ class Rules:
 
     depth: int
     agreement: int
+    proven: bool = False
     resend_s: int = 10
     bump_s: int = 180
     foreign_after: int = 3
@@ -221,6 +226,13 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Prove:
+    """It seems final: have it proven, and what is proven is its end."""
+
+    found: Inclusion
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
     """Its nonce looks used by somebody else; count the sighting."""
 
@@ -237,7 +249,7 @@ class Wait:
     """Nothing to do now."""
 
 
-Step = Sign | Broadcast | Bump | Move | Suspect | Halt | Wait
+Step = Sign | Broadcast | Bump | Move | Prove | Suspect | Halt | Wait
 
 
 def next_step(entry: Entry, sighting: Sighting | None, now: int, rules: Rules) -> Step:
@@ -302,8 +314,15 @@ def _next_of_included(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
         return Move(State.SENT, why="the block that held it is no longer part of the chain")
     if found != entry.inclusion:
         return Move(State.INCLUDED, found, why="it was mined again in another block")
-    if sighting.agreeing < rules.agreement or sighting.head - found.block_number < rules.depth:
+    if sighting.head - found.block_number < rules.depth:
         return Wait()
+    if rules.proven:
+        return Prove(found)
+    return Wait() if sighting.agreeing < rules.agreement else end_of(found)
+
+
+def end_of(found: Inclusion) -> Move:
+    """The end of an entry that is mined and final: carried out, or reverted."""
     if not found.succeeded:
         return Move(State.REFUSED, found, why="the contract reverted it")
     return Move(State.FINAL, found)

@@ -157,12 +157,18 @@ class _Run:
 def verify(evidence: Evidence, pins: Pins) -> Verdict:
     """What the evidence proves to somebody who has these pins. It reads nothing else."""
     try:
-        return _verify(evidence, pins)
+        return checked(evidence, pins)
     except BadEvidence as error:
         return Verdict(Outcome.REFUSED, (), (str(error),))
 
 
-def _verify(evidence: Evidence, pins: Pins) -> Verdict:
+def checked(evidence: Evidence, pins: Pins) -> Verdict:
+    """What the evidence proves, where nothing in it is wrong; it may still be unproven.
+
+    Raises:
+        UnknownSealer: a block in it is sealed by somebody who is not known to be a validator.
+        BadEvidence: something in it is wrong.
+    """
     if evidence.chain_id != pins.chain.chain_id:
         raise BadEvidence(f"it is of chain {evidence.chain_id}, the pinned one is {pins.chain.chain_id}")
     if evidence.contract != bytes.fromhex(pins.chain.contract[2:]):

@@ -13,16 +13,20 @@ from agent.domain.outbox import (
     Bump,
     Entry,
     Halt,
+    Inclusion,
     Kind,
     Move,
+    Prove,
     Rules,
     Sighting,
     State,
     Step,
     Suspect,
     Wait,
+    end_of,
     next_step,
 )
+from agent.domain.proofs import Claim, Proof
 from agent.stages.bundle import Readings, release
 from agent.stages.ports import Clock, Events, Together
 from agent.stages.ports import Outbox as OutboxPort
@@ -50,6 +54,16 @@ class Nodes(Protocol):
         """
 
 
+class Proofs(Protocol):
+    """What proves an end."""
+
+    def prove(self, claim: Claim) -> Proof | None:
+        """What shows how an entry ended; None if nothing shows it yet. Raises JournalBusy."""
+
+    def keep(self, entry_id: int, proof: Proof) -> None:
+        """Keep it with the entry; once more does no harm."""
+
+
 class Outbox(OutboxPort, Protocol):
     """The outbox's rows."""
 
@@ -67,6 +81,7 @@ class Confirm:
     """Follows what was sent.
 
     Args:
+        proofs: None on a chain where nothing can be proven.
         began_at: UTC epoch seconds at which this process began. An entry older than that whose nonce was used by an
             unknown transaction tells of a restored journal, not of a stolen key: it is replaced, not a reason to halt.
     """
@@ -82,6 +97,7 @@ class Confirm:
         codec: Codec,
         rules: Rules,
         fees: Fees,
+        proofs: Proofs | None,
         began_at: int,
         clock: Clock,
         events: Events,
@@ -96,6 +112,7 @@ class Confirm:
         )
         self._rules = rules
         self._fees = fees
+        self._proofs = proofs
         self._began_at = began_at
         self._clock = clock
         self._events = events
@@ -148,6 +165,8 @@ class Confirm:
                 self._events.info("transaction.sent_again", tx_hash=attempt.tx_hash, entry=entry.id, accepted=accepted)
             case Bump(attempt):
                 self._bump(entry, attempt)
+            case Prove(found):
+                return self._prove(entry, found)
             case Suspect():
                 self._outbox.suspect(entry.id)
             case Halt(why):
@@ -169,6 +188,16 @@ class Confirm:
         else:
             self._events.info(f"transaction.{step.to}", **facts)
         return True
+
+    def _prove(self, entry: Entry, found: Inclusion) -> bool:
+        """End an entry as it is proven to have ended, which need not be as the nodes told it."""
+        readings = tuple(signed.reading for _, signed in self._readings.of_entry(entry.id))
+        proof = None if self._proofs is None else self._proofs.prove(Claim(entry, found, readings))
+        if self._proofs is None or proof is None:
+            return False
+        # Kept first: should the power go between the two, it is proven anew and written over.
+        self._proofs.keep(entry.id, proof)
+        return self._move(entry, end_of(proof.inclusion))
 
     def _bump(self, entry: Entry, last: Attempt) -> None:
         fee = bump(last.fee, self._nodes.fee_quote(), self._fees.most)

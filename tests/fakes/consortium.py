@@ -16,6 +16,8 @@ from agent.light.seals import Rules
 BYZANTINE = b"ctical byzantine fault tolerance"
 NO_UNCLES = keccak(b"\xc0")
 NOBODY = bytes(20)
+NOTHING = keccak(b"\x80")
+"""The root of a trie in which nothing is."""
 VANITY = b"v" * 32
 AGAINST, FOR = bytes(8), b"\xff" * 8
 
@@ -79,8 +81,8 @@ class Consortium:
             "uncles_hash": NO_UNCLES,
             "miner": NOBODY,
             "state_root": keccak(b"state"),
-            "transactions_root": keccak(b"transactions"),
-            "receipts_root": keccak(b"receipts"),
+            "transactions_root": NOTHING,
+            "receipts_root": NOTHING,
             "logs_bloom": bytes(256),
             "difficulty": 1,
             "number": number,

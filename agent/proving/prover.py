@@ -1,0 +1,400 @@
+"""Proving how an outbox entry ended: asking full nodes for proofs, and believing only what they prove.
+
+One state proof under a sealed header shows the account's nonce and the household's slot in the market, and so every
+reading up to the slot's: it is asked for once an interval, however many entries wait. An order, a purchase, a
+redemption, and whatever reverted, is shown by its transaction and its receipt under the header of its own block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.domain.backoff import BackOff, Patience
+from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
+from agent.domain.outbox import Inclusion, Kind
+from agent.domain.proofs import Claim, Proof
+from agent.domain.readings import Reading
+from agent.light import evidence_file, gathering, state, transactions
+from agent.light.evidence import Evidence, Outcome, Pins, StatePiece, TransactionPiece, Verdict, checked
+from agent.light.hashing import keccak
+from agent.light.headers import Consensus, Header
+from agent.light.receipts import transactions_trie
+from agent.light.state import Account, HouseholdSlot
+from agent.proving.questions import Questions, Source, Told
+
+# Full nodes keep the state of 128 blocks as a rule. What is asked to lie deeper is so by the number of its block.
+_MOST_BACK = 96
+# The newest proof of the slot covers all before it, so a copy an hour is enough; each wears the card by 12 kB.
+_KEEP_EVERY_S = 3_600
+_BACKOFF = BackOff(first_s=2.0, most_s=60.0)
+_PLAIN = frozenset({Kind.OPENING, Kind.FILLER})
+
+_ADVICE = (
+    "readings and orders are safe and wait; full nodes must serve eth_getProof for the last 100 blocks and"
+    " eth_getBlockReceipts: ask who runs them"
+)
+
+
+class Nodes(Protocol):
+    """The full nodes, one by one."""
+
+    def sources(self) -> Sequence[Source]:
+        """Those that may be asked for proofs now, the own area's first."""
+
+    def caught(self, name: str, why: str, told: object) -> None:
+        """One of them lied: ask it nothing more, and keep what it told."""
+
+
+class Following(Protocol):
+    """Who may seal blocks, as far as headers were followed."""
+
+    def pins(self) -> Pins:
+        """What is pinned, with the validators known now."""
+
+    def catch_up(self, source: Source) -> None:
+        """Follow the chain's votes as this source tells it.
+
+        Raises:
+            NodeUnavailable: there is more to be followed, or the source does not tell it.
+            BadEvidence: the source lied.
+        """
+
+
+class Rows(Protocol):
+    """The journal's evidence. Every method may raise JournalBusy."""
+
+    def keep_slot(self, block: int, now: int, file: str) -> None:
+        """Keep the newest proof of the household's slot in place of the one before."""
+
+    def keep_entry(self, entry_id: int, block: int, now: int, file: str) -> None:
+        """Keep the evidence of an entry; once more replaces it."""
+
+
+class Events(Protocol):
+    """Where it is told that nothing can be proven."""
+
+    def info(self, event: str, **facts: object) -> None:
+        """Something in good order."""
+
+    def warning(self, event: str, **facts: object) -> None:
+        """A fault that the agent itself will try to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The household's slot and account, proven.
+
+    Attributes:
+        block: number of the block after which they were so.
+        account: the household's.
+        slot: the market's of it.
+        file: the evidence file that shows it.
+    """
+
+    block: int
+    account: Account
+    slot: HouseholdSlot
+    file: str
+
+    def shows(self, claim: Claim) -> bool:
+        """Whether this is enough to call an entry carried out."""
+        entry, found = claim.entry, claim.found
+        if not found.succeeded or self.block < found.block_number or not self.used(claim):
+            return False
+        return entry.kind in _PLAIN or (
+            entry.kind is Kind.REPORT and bool(claim.readings) and self._covers(claim.readings[-1])
+        )
+
+    def used(self, claim: Claim) -> bool:
+        """Whether the account has used the entry's nonce."""
+        return claim.entry.nonce is not None and self.account.nonce > claim.entry.nonce
+
+    def _covers(self, reading: Reading) -> bool:
+        """Whether the contract has booked it, or a later one of its epoch, whose registers hold its energy."""
+        last = self.slot.last_reading(bytes.fromhex(reading.household[2:]))
+        if last is None or last.epoch != reading.epoch or last.sequence < reading.sequence:
+            return False
+        held = last.taken_at, last.produced_wh, last.consumed_wh
+        return last.sequence > reading.sequence or held == (
+            reading.taken_at,
+            reading.produced_wh,
+            reading.consumed_wh,
+        )
+
+
+class Prover:
+    """Proves how entries ended.
+
+    Not for several threads at once: the confirm stage alone asks it.
+
+    Args:
+        household: the account, ``0x`` hex.
+        nodes: who is asked.
+        following: who may seal.
+        rows: where evidence is kept.
+        events: told once when nothing can be proven, and once when it can again.
+        depth: blocks on top of what is proven, as far as full nodes keep their state.
+        monotonic: seconds that never step.
+        now: UTC epoch seconds.
+        random: gives a number in [0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        household: str,
+        nodes: Nodes,
+        following: Following,
+        rows: Rows,
+        events: Events,
+        depth: int,
+        monotonic: Callable[[], float],
+        now: Callable[[], int],
+        random: Callable[[], float],
+    ) -> None:
+        self._household = household.lower()
+        self._nodes = nodes
+        self._following = following
+        self._rows = rows
+        self._events = events
+        self._depth = depth
+        self._monotonic = monotonic
+        self._now = now
+        self._random = random
+        self._patience: dict[str, Patience] = {}
+        self._slot: Slot | None = None
+        self._kept_at: float | None = None
+        self._missing = False
+
+    def prove(self, claim: Claim) -> Proof | None:
+        """What shows how an entry ended, by the word of no node; None if nothing shows it yet.
+
+        A node that is caught lying on the way is put aside.
+
+        Raises:
+            JournalBusy: nothing could be kept; ask again later.
+        """
+        if self._slot is not None and self._slot.shows(claim):
+            return Proof(claim.found, self._slot.block)
+        problem, waiting = "no full node may be asked just now", False
+        for source in self._nodes.sources():
+            patience = self._patience.setdefault(source.name, Patience(_BACKOFF, self._random))
+            if not patience.ready(self._monotonic()):
+                continue
+            try:
+                proof = self._by(source, claim)
+            except NodeUnavailable as error:
+                problem = f"{source.name}: {error}"
+                patience.failed(self._monotonic())
+                continue
+            patience.succeeded()
+            if proof is not None:
+                self._tell_found()
+                return proof
+            waiting = True
+        if not waiting:
+            self._tell_missing(problem)
+        return None
+
+    def keep(self, entry_id: int, proof: Proof) -> None:
+        """Keep an entry's evidence, where it has some of its own."""
+        if proof.file is not None:
+            self._rows.keep_entry(entry_id, proof.block, self._now(), proof.file)
+
+    def _tell_missing(self, problem: str) -> None:
+        if not self._missing:
+            self._missing = True
+            self._events.warning("proof.missing", problem=problem, advice=_ADVICE)
+
+    def _tell_found(self) -> None:
+        if self._missing:
+            self._missing = False
+            self._events.info("proof.found")
+
+    # --- One source ---
+
+    def _by(self, source: Source, claim: Claim) -> Proof | None:
+        """What one source proves.
+
+        Raises:
+            NodeUnavailable: it proves nothing just now.
+        """
+        first = Questions(source, self._following.pins().rules.consensus)
+        try:
+            return self._asked(first, claim)
+        except BadEvidence as error:
+            # A reorganisation between two requests looks like a lie; nobody can tell the same lie twice by accident.
+            return self._once_more(source, claim, first, error)
+
+    def _once_more(self, source: Source, claim: Claim, first: Questions, error: BadEvidence) -> Proof | None:
+        if isinstance(error, UnknownSealer):
+            self._follow(source)
+        second = Questions(source, first.consensus)
+        try:
+            return self._asked(second, claim)
+        except BadEvidence as again:
+            if not _repeats(first.answers, second.answers):
+                raise NodeUnavailable(
+                    f"its chain is being reorganised, or it tells things at random: {again}"
+                ) from error
+            if isinstance(again, UnknownSealer) and not self._known(second):
+                raise NodeUnavailable(f"{again}; who may seal is being followed") from error
+            self._nodes.caught(source.name, str(again), second.answers)
+            raise NodeUnavailable(f"it lied: {again}") from error
+
+    def _follow(self, source: Source) -> None:
+        try:
+            self._following.catch_up(source)
+        except BadEvidence as error:
+            self._nodes.caught(source.name, str(error), [])
+            raise NodeUnavailable(f"it lied: {error}") from error
+
+    def _asked(self, questions: Questions, claim: Claim) -> Proof | None:
+        seen = self._slot
+        if seen is None or seen.block < claim.found.block_number or not seen.used(claim):
+            seen = self._newest_slot(questions)
+        if seen.shows(claim):
+            return Proof(claim.found, seen.block)
+        if seen.block < claim.found.block_number:
+            return None
+        # Where the chain is past the block and the nonce is free, looking at the block shows who made that up.
+        proof = self._transaction(questions, claim)
+        return proof if seen.used(claim) else None
+
+    # --- The household's slot ---
+
+    def _newest_slot(self, questions: Questions) -> Slot:
+        pins = self._following.pins()
+        followers = len(pins.place.validators) // 2 if pins.rules.consensus is Consensus.CLIQUE else 0
+        back = max(min(self._depth, _MOST_BACK), followers)
+        number = questions.newest() - back
+        if number <= 0:
+            raise NodeUnavailable(f"its chain has {number + back} blocks, and {back} must follow what is proven")
+        headers = questions.run(number, followers + 1)
+        household = bytes.fromhex(self._household[2:])
+        piece = questions.state(self._household, pins.chain.contract, state.household_key(household), number)
+        evidence = _evidence(pins, number, [header.encoded() for header in headers], state=piece)
+        verdict = _proven(checked(evidence, pins))
+        if verdict.account is None or verdict.slot is None:
+            raise BadEvidence("a state proof that shows no state")
+        self._slot = Slot(number, verdict.account, verdict.slot, evidence_file.written(evidence))
+        self._keep_slot(self._slot)
+        return self._slot
+
+    def _keep_slot(self, slot: Slot) -> None:
+        now = self._monotonic()
+        if self._kept_at is None or now - self._kept_at >= _KEEP_EVERY_S:
+            self._rows.keep_slot(slot.block, self._now(), slot.file)
+            self._kept_at = now
+
+    # --- One transaction ---
+
+    def _transaction(self, questions: Questions, claim: Claim) -> Proof | None:
+        """The transaction and its receipt under their block's header.
+
+        Where the block does not hold it, or the receipt says otherwise, whoever told so lied, and not who proves it.
+        """
+        found, pins = claim.found, self._following.pins()
+        header, held, receipts = questions.block(found.block_hash)
+        if not _holds(header, held, found.tx_hash):
+            self._expose(found, succeeded=None)
+            return None
+        followers = len(pins.place.validators) // 2 if pins.rules.consensus is Consensus.CLIQUE else 0
+        headers = [header, *questions.run(header.number + 1, followers)]
+        piece = gathering.transaction_piece(header, held, receipts, bytes.fromhex(found.tx_hash[2:]))
+        evidence = _evidence(pins, header.number, [one.encoded() for one in headers], transaction=piece)
+        verdict = _proven(checked(evidence, pins))
+        if verdict.transaction is None or verdict.receipt is None:
+            raise BadEvidence("a transaction's proof that shows no transaction")
+        succeeded = verdict.receipt.succeeded
+        if succeeded != found.succeeded:
+            self._expose(found, succeeded=succeeded)
+        inclusion = Inclusion(found.tx_hash, header.number, "0x" + verdict.block_hash.hex(), succeeded)
+        return Proof(inclusion, header.number, evidence_file.written(evidence))
+
+    def _expose(self, found: Inclusion, *, succeeded: bool | None) -> None:
+        """Put those aside who say of a proven block what it disproves.
+
+        Args:
+            found: what was told.
+            succeeded: how the transaction went; None if the block does not hold it.
+        """
+        for source in self._nodes.sources():
+            try:
+                told = Questions(source, self._following.pins().rules.consensus).receipt(found.tx_hash)
+            except NodeUnavailable:
+                continue  # it is asked again when it says so again
+            if told is None or told.get("blockHash") != found.block_hash:
+                continue
+            if succeeded is None:
+                why = f"it says that {found.tx_hash} is in block {found.block_hash}, which does not hold it"
+            elif (told.get("status") == "0x1") != succeeded:
+                why = f"it says that {found.tx_hash} {_went(not succeeded)}, and it {_went(succeeded)}"
+            else:
+                continue
+            self._nodes.caught(source.name, why, told)
+
+    def _known(self, questions: Questions) -> bool:
+        """Whether who may seal was followed up to what was told, so that a stranger's seal is a lie."""
+        place = self._following.pins().place.number
+        return all(_number(one) <= place for one in questions.answers if one["method"] == "eth_getBlockByNumber")
+
+
+def _holds(header: Header, told: Sequence[Told], tx_hash: str) -> bool:
+    """Whether a transaction is among those of a block, going by their bytes.
+
+    Raises:
+        BadEvidence: they are not the header's.
+    """
+    transactions_trie(header, told)
+    return any("0x" + keccak(transactions.encoded_of(one, "transaction")).hex() == tx_hash for one in told)
+
+
+def _went(succeeded: bool) -> str:  # noqa: FBT001 - a word for each
+    return "was carried out" if succeeded else "reverted"
+
+
+def _number(answer: Told) -> int:
+    asked = answer["params"]
+    return int(str(asked[0]), 16) if isinstance(asked, list) else 0
+
+
+def _repeats(first: Sequence[Told], second: Sequence[Told]) -> bool:
+    """Whether a source told the same blocks twice: the same hash for each number that was asked for both times."""
+    before, after = _hashes(first), _hashes(second)
+    return all(before[number] == after[number] for number in before.keys() & after.keys())
+
+
+def _hashes(answers: Sequence[Told]) -> dict[str, object]:
+    told = {}
+    for one in answers:
+        asked, result = one["params"], one["result"]
+        if one["method"] == "eth_getBlockByNumber" and isinstance(asked, list) and isinstance(result, dict):
+            told[str(asked[0])] = result.get("hash")
+    return told
+
+
+def _evidence(
+    pins: Pins,
+    block: int,
+    headers: Sequence[bytes],
+    *,
+    transaction: TransactionPiece | None = None,
+    state: StatePiece | None = None,
+) -> Evidence:
+    return Evidence(
+        chain_id=pins.chain.chain_id,
+        contract=bytes.fromhex(pins.chain.contract[2:]),
+        block=block,
+        headers=tuple(headers),
+        transaction=transaction,
+        state=state,
+    )
+
+
+def _proven(verdict: Verdict) -> Verdict:
+    if verdict.outcome is not Outcome.PROVEN:
+        raise NodeUnavailable("; ".join(verdict.lacks))
+    return verdict

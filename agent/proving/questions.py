@@ -1,0 +1,153 @@
+"""What one full node is asked for so that something can be proven, and what it told, kept in case it lied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agent.domain.errors import BadEvidence, NodeUnavailable
+from agent.light import gathering
+from agent.light.evidence import StatePiece
+from agent.light.headers import Consensus, Header
+from agent.light.quantities import number_of, shown
+
+Told = Mapping[str, object]
+"""A JSON object of a node's."""
+
+
+class Source(Protocol):
+    """A full node, asked over JSON-RPC."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs."""
+
+    def call(self, method: str, params: list[object]) -> object:
+        """The ``result`` of one request; raises NodeUnavailable."""
+
+
+@dataclass(slots=True)
+class Questions:
+    """Questions to one source.
+
+    Attributes:
+        source: who is asked.
+        consensus: how its blocks are hashed.
+        answers: everything that it told, in order.
+    """
+
+    source: Source
+    consensus: Consensus
+    answers: list[Told] = field(default_factory=list)
+
+    def newest(self) -> int:
+        """The number of its newest block.
+
+        Raises:
+            NodeUnavailable: it gave no answer.
+            BadEvidence: what it told is no number.
+        """
+        return number_of(self._ask("eth_blockNumber", []), "newest block", 64)
+
+    def header(self, number: int) -> Header:
+        """The header of a block of its chain, which hashes to what the node calls it.
+
+        Raises:
+            NodeUnavailable: it gave no answer, or has no such block.
+            BadEvidence: the header is not in order.
+        """
+        told = self._object("eth_getBlockByNumber", [hex(number), False], f"block {number}")
+        return self._of_number(told, number)
+
+    def run(self, first: int, count: int) -> list[Header]:
+        """The headers of consecutive blocks; whether they follow each other is for who checks their seals."""
+        return [self.header(number) for number in range(first, first + count)]
+
+    def block(self, block_hash: str) -> tuple[Header, list[Told], list[Told]]:
+        """A block with all of its transactions and their receipts, which its header does not vouch for yet.
+
+        Args:
+            block_hash: ``0x`` hex.
+
+        Raises:
+            NodeUnavailable: it gave no answer, or does not have the block.
+            BadEvidence: it told something else than was asked for.
+        """
+        told = self._object("eth_getBlockByHash", [block_hash, True], f"block {block_hash}")
+        found = gathering.header(told, self.consensus, f"block {block_hash}")
+        if told.get("hash") != block_hash:
+            raise BadEvidence(f"asked for block {block_hash}, it told block {shown(told.get('hash'))}")
+        transactions = _objects(told.get("transactions"), "transactions")
+        return found, transactions, self._receipts(block_hash, transactions)
+
+    def _receipts(self, block_hash: str, transactions: Sequence[Told]) -> list[Told]:
+        try:
+            told = self._ask("eth_getBlockReceipts", [block_hash])
+        except NodeUnavailable:
+            # Some clients do not know the question. Each is asked for, so that no single one shows whom we look for.
+            hashes = [shown_hash(one) for one in transactions]
+            told = [self._ask("eth_getTransactionReceipt", [one]) for one in hashes]
+        if told is None:
+            raise NodeUnavailable(f"it does not have the receipts of block {block_hash}")
+        return _objects(told, "receipts")
+
+    def receipt(self, tx_hash: str) -> Told | None:
+        """What it says of a transaction's receipt; None if it knows of none."""
+        told = self._ask("eth_getTransactionReceipt", [tx_hash])
+        return told if isinstance(told, dict) else None
+
+    def state(self, household: str, contract: str, key: int, number: int) -> StatePiece:
+        """The proofs of an account and of one slot of the market, at a block of its chain.
+
+        Args:
+            household: the account, ``0x`` hex.
+            contract: the market, ``0x`` hex.
+            key: of the slot.
+            number: of the block.
+
+        Raises:
+            NodeUnavailable: it gave no answer, or no longer has that state.
+            BadEvidence: what it told has another form.
+        """
+        at, slot = hex(number), "0x" + key.to_bytes(32, "big").hex()
+        account = self._object("eth_getProof", [household, [], at], "proof of the account")
+        market = self._object("eth_getProof", [contract, [slot], at], "proof of the slot")
+        return gathering.state_piece(bytes.fromhex(household[2:]), account, market)
+
+    def _of_number(self, told: Told, number: int) -> Header:
+        found = gathering.header(told, self.consensus, f"block {number}")
+        if found.number != number:
+            raise BadEvidence(f"asked for block {number}, it told block {found.number}")
+        return found
+
+    def _object(self, method: str, params: list[object], what: str) -> Told:
+        told = self._ask(method, params)
+        if told is None:
+            raise NodeUnavailable(f"it does not have {what}")
+        if not isinstance(told, dict):
+            raise BadEvidence(f"{what} is {shown(told)}, where an object belongs")
+        return told
+
+    def _ask(self, method: str, params: list[object]) -> object:
+        told = self.source.call(method, params)
+        self.answers.append({"method": method, "params": params, "result": told})
+        return told
+
+
+def shown_hash(transaction: Told) -> str:
+    """The hash that a node gives a transaction.
+
+    Raises:
+        BadEvidence: it gives none.
+    """
+    found = transaction.get("hash")
+    if not isinstance(found, str):
+        raise BadEvidence(f"a transaction's hash is {shown(found)}, where a text belongs")
+    return found
+
+
+def _objects(value: object, what: str) -> list[Told]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise BadEvidence(f"{what} are {shown(value)}, where a list of objects belongs")
+    return value
