@@ -174,6 +174,7 @@ def build(
         codec=codec,
         rules=rules,
         fees=fees,
+        proofs=proofs,
         began_at=began_at,
         clock=clock,
         events=events,

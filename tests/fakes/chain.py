@@ -240,7 +240,20 @@ class Chain:
             for node in self.nodes
         )
 
+    def deep(self, inclusion: Inclusion, depth: int) -> bool:
+        """Whether the canonical chain truly holds it in that block, this deep, with that outcome."""
+        return any(
+            block.block_hash == inclusion.block_hash and self.top.number - block.number >= depth
+            for block in self.blocks
+            for mined in block.txs
+            if (mined.tx.tx_hash, mined.ok) == (inclusion.tx_hash, inclusion.succeeded)
+        )
+
     # -- what the nodes say: the stages' ports
+
+    def ask(self) -> None:
+        """Raises NodeUnavailable where no node answers."""
+        self._up()
 
     def _up(self) -> list[Node]:
         up = [node for node in self.nodes if node.fault != "silent"]

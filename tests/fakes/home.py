@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from agent.adapters.chain_rows import ChainRows
+from agent.adapters.evidence_rows import EvidenceRows
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.outbox_rows import OutboxRows
@@ -24,6 +26,7 @@ from agent.stages.record import Record
 from agent.stages.seal import Seal
 from agent.stages.submit import Fees, Submit
 from tests.fakes.chain import Chain
+from tests.fakes.proofs import TrueProofs
 from tests.fakes.world import HOUSEHOLD, MARKET, FakeClock, FakeCodec, FakeKey, FakeMeter, HeardEvents
 
 RULES = Rules(depth=2, agreement=2)
@@ -76,8 +79,11 @@ class BrittleJournal(Journal):
 class Home:
     """One household's agent, which can be ended and started again at any moment."""
 
-    def __init__(self, directory: Path, chain: Chain, clock: FakeClock, *, modulus: int | None = None) -> None:
+    def __init__(
+        self, directory: Path, chain: Chain, clock: FakeClock, *, modulus: int | None = None, proven: bool = False
+    ) -> None:
         self.directory, self.chain, self.clock, self.modulus = directory, chain, clock, modulus
+        self.rules = replace(RULES, proven=proven)
         self.events = HeardEvents()
         self.meters = {role: FakeMeter(5000.0, modulus=modulus) for role in MeterRole}
         self.fuse = Fuse()
@@ -113,7 +119,7 @@ class Home:
             journal=self.journal,
             clock=self.clock,
             events=self.events,
-            agreement=RULES.agreement,
+            agreement=self.rules.agreement,
             fresh=self.fresh,
         )
         self.record = Record(
@@ -135,7 +141,7 @@ class Home:
             signer=key,
             codec=FakeCodec(),
             contract=MARKET,
-            rules=RULES,
+            rules=self.rules,
             fees=fees,
             may_submit=self.follow.may_submit,
             clock=self.clock,
@@ -148,8 +154,9 @@ class Home:
             nodes=self.chain,
             signer=key,
             codec=FakeCodec(),
-            rules=RULES,
+            rules=self.rules,
             fees=fees,
+            proofs=TrueProofs(self.chain, EvidenceRows(self.journal), RULES.depth) if self.rules.proven else None,
             began_at=self.clock.now_s,
             clock=self.clock,
             events=self.events,

@@ -164,6 +164,7 @@ class Household:
             codec=codec,
             rules=RULES,
             fees=fees,
+            proofs=None,
             began_at=clock.now_s,
             clock=clock,
             events=self.events,

@@ -98,7 +98,7 @@ class House:
             "events": self.events,
         }
         self.submit = Submit(contract=self.contract, may_submit=lambda: True, **shared)
-        self.confirm = Confirm(began_at=int(time.time()), **shared)
+        self.confirm = Confirm(proofs=None, began_at=int(time.time()), **shared)
 
     def reports(self, sequence: int, produced_wh: int, consumed_wh: int) -> None:
         """A reading waits to be sent."""

@@ -28,13 +28,15 @@ roles = st.sampled_from(list(MeterRole))
 class Interleavings(RuleBasedStateMachine):
     """Hypothesis chooses what happens next; after each thing the invariants are looked at."""
 
+    proven = False
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="spine-"))
         self.clock = FakeClock()
         self.clock.advance(10)
         self.chain = Chain(self.clock)
-        self.home = Home(self.directory, self.chain, self.clock, modulus=MODULUS)
+        self.home = Home(self.directory, self.chain, self.clock, modulus=MODULUS, proven=self.proven)
         self.final: set[int] = set()
         self.swapped = self.restored = self.paused = False
 
@@ -141,9 +143,13 @@ class Interleavings(RuleBasedStateMachine):
     def node(self, node: int, fault: str, behind: int) -> None:
         self.chain.nodes[node].fault, self.chain.nodes[node].behind = fault, behind
 
-    @rule(invents=st.booleans())
-    def liar(self, invents: bool) -> None:
-        self.chain.nodes[2].fault = "invents" if invents else ""
+    @rule(invents=st.integers(0, 2))
+    def liars(self, invents: int) -> None:
+        """One lies; where everything is proven, two of three may."""
+        for node in self.chain.nodes[1:]:
+            node.fault = ""
+        for node in self.chain.nodes[3 - (invents if self.proven else min(invents, 1)) :]:
+            node.fault = "invents"
 
     # -- what always holds
 
@@ -171,7 +177,11 @@ class Interleavings(RuleBasedStateMachine):
         for entry_id in finals.keys() - self.final:
             found = finals[entry_id].inclusion
             assert found is not None
-            assert self.chain.holders(found, RULES.depth) >= RULES.agreement
+            if self.proven:
+                # However many nodes lie, and however few answer.
+                assert self.chain.deep(found, RULES.depth)
+            else:
+                assert self.chain.holders(found, RULES.depth) >= RULES.agreement
         self.final = set(finals)
 
     @invariant()
@@ -258,3 +268,13 @@ Interleavings.TestCase.settings = settings(
     report_multiple_bugs=False,
 )
 TestInterleavings = Interleavings.TestCase
+
+
+class ProvenInterleavings(Interleavings):
+    """The same where everything that ends is proven first."""
+
+    proven = True
+
+
+ProvenInterleavings.TestCase.settings = settings(Interleavings.TestCase.settings, max_examples=40)
+TestProvenInterleavings = ProvenInterleavings.TestCase
