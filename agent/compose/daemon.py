@@ -165,6 +165,7 @@ def build(
         clock=clock,
         events=events,
     )
+    proofs = None
     confirm = Confirm(
         outbox=rows.outbox,
         readings=rows.readings,
