@@ -78,8 +78,8 @@ def test_the_evidence_of_what_carries_no_readings_is_kept_with_it(home: Home) ->
     home.settle()
     rows = EvidenceRows(home.journal)
 
-    opening, report = home.entries()[:2]
-    assert (opening.kind, report.kind) == (Kind.OPENING, Kind.REPORT)
+    by_kind = {entry.kind: entry for entry in home.entries()}
+    opening, report = by_kind[Kind.OPENING], by_kind[Kind.REPORT]
     kept = rows.of_transaction(opening.attempts[0].tx_hash)
     assert kept is not None
     assert isinstance(opening.inclusion, Inclusion)
