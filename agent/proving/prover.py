@@ -16,16 +16,12 @@ from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
 from agent.domain.outbox import Inclusion, Kind
 from agent.domain.proofs import Claim, Proof
 from agent.domain.readings import Reading
-from agent.light import evidence_file, gathering, state, transactions
-from agent.light.evidence import Evidence, Outcome, Pins, StatePiece, TransactionPiece, Verdict, checked
-from agent.light.hashing import keccak
-from agent.light.headers import Consensus, Header
-from agent.light.receipts import transactions_trie
+from agent.light import evidence_file
+from agent.light.evidence import Pins
 from agent.light.state import Account, HouseholdSlot
+from agent.proving import building
 from agent.proving.questions import Questions, Source, Told
 
-# Full nodes keep the state of 128 blocks as a rule. What is asked to lie deeper is so by the number of its block.
-_MOST_BACK = 96
 # The newest proof of the slot covers all before it, so a copy an hour is enough; each wears the card by 12 kB.
 _KEEP_EVERY_S = 3_600
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
@@ -267,19 +263,9 @@ class Prover:
 
     def _newest_slot(self, questions: Questions) -> Slot:
         pins = self._following.pins()
-        followers = len(pins.place.validators) // 2 if pins.rules.consensus is Consensus.CLIQUE else 0
-        back = max(min(self._depth, _MOST_BACK), followers)
-        number = questions.newest() - back
-        if number <= 0:
-            raise NodeUnavailable(f"its chain has {number + back} blocks, and {back} must follow what is proven")
-        headers = questions.run(number, followers + 1)
-        household = bytes.fromhex(self._household[2:])
-        piece = questions.state(self._household, pins.chain.contract, state.household_key(household), number)
-        evidence = _evidence(pins, number, [header.encoded() for header in headers], state=piece)
-        verdict = _proven(checked(evidence, pins))
-        if verdict.account is None or verdict.slot is None:
-            raise BadEvidence("a state proof that shows no state")
-        self._slot = Slot(number, verdict.account, verdict.slot, evidence_file.written(evidence))
+        evidence = building.slot(questions, pins, self._household, self._depth)
+        account, held = building.proven_slot(evidence, pins)
+        self._slot = Slot(evidence.block, account, held, evidence_file.written(evidence))
         self._keep_slot(self._slot)
         return self._slot
 
@@ -297,22 +283,16 @@ class Prover:
         Where the block does not hold it, or the receipt says otherwise, whoever told so lied, and not who proves it.
         """
         found, pins = claim.found, self._following.pins()
-        header, held, receipts = questions.block(found.block_hash)
-        if not _holds(header, held, found.tx_hash):
+        block = questions.block(found.block_hash)
+        header, held, _ = block
+        if not building.holds(header, held, found.tx_hash):
             self._expose(found, succeeded=None)
             return None
-        followers = len(pins.place.validators) // 2 if pins.rules.consensus is Consensus.CLIQUE else 0
-        headers = [header, *questions.run(header.number + 1, followers)]
-        piece = gathering.transaction_piece(header, held, receipts, bytes.fromhex(found.tx_hash[2:]))
-        evidence = _evidence(pins, header.number, [one.encoded() for one in headers], transaction=piece)
-        verdict = _proven(checked(evidence, pins))
-        if verdict.transaction is None or verdict.receipt is None:
-            raise BadEvidence("a transaction's proof that shows no transaction")
-        succeeded = verdict.receipt.succeeded
-        if succeeded != found.succeeded:
-            self._expose(found, succeeded=succeeded)
-        inclusion = Inclusion(found.tx_hash, header.number, "0x" + verdict.block_hash.hex(), succeeded)
-        return Proof(inclusion, header.number, evidence_file.written(evidence))
+        evidence = building.transaction(questions, pins, block, found.tx_hash)
+        inclusion = building.proven_inclusion(evidence, pins)
+        if inclusion.succeeded != found.succeeded:
+            self._expose(found, succeeded=inclusion.succeeded)
+        return Proof(inclusion, evidence.block, evidence_file.written(evidence))
 
     def _expose(self, found: Inclusion, *, succeeded: bool | None) -> None:
         """Put those aside who say of a proven block what it disproves.
@@ -342,16 +322,6 @@ class Prover:
         return all(_number(one) <= place for one in questions.answers if one["method"] == "eth_getBlockByNumber")
 
 
-def _holds(header: Header, told: Sequence[Told], tx_hash: str) -> bool:
-    """Whether a transaction is among those of a block, going by their bytes.
-
-    Raises:
-        BadEvidence: they are not the header's.
-    """
-    transactions_trie(header, told)
-    return any("0x" + keccak(transactions.encoded_of(one, "transaction")).hex() == tx_hash for one in told)
-
-
 def _went(succeeded: bool) -> str:  # noqa: FBT001 - a word for each
     return "was carried out" if succeeded else "reverted"
 
@@ -374,27 +344,3 @@ def _hashes(answers: Sequence[Told]) -> dict[str, object]:
         if one["method"] == "eth_getBlockByNumber" and isinstance(asked, list) and isinstance(result, dict):
             told[str(asked[0])] = result.get("hash")
     return told
-
-
-def _evidence(
-    pins: Pins,
-    block: int,
-    headers: Sequence[bytes],
-    *,
-    transaction: TransactionPiece | None = None,
-    state: StatePiece | None = None,
-) -> Evidence:
-    return Evidence(
-        chain_id=pins.chain.chain_id,
-        contract=bytes.fromhex(pins.chain.contract[2:]),
-        block=block,
-        headers=tuple(headers),
-        transaction=transaction,
-        state=state,
-    )
-
-
-def _proven(verdict: Verdict) -> Verdict:
-    if verdict.outcome is not Outcome.PROVEN:
-        raise NodeUnavailable("; ".join(verdict.lacks))
-    return verdict

@@ -1,0 +1,119 @@
+"""Evidence built from what one full node tells: a household's slot, or a transaction with its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.domain.errors import BadEvidence, NodeUnavailable
+from agent.domain.outbox import Inclusion
+from agent.light import gathering, state, transactions
+from agent.light.evidence import Evidence, Outcome, Pins, Verdict, checked
+from agent.light.hashing import keccak
+from agent.light.headers import Consensus, Header
+from agent.light.receipts import transactions_trie
+from agent.light.state import Account, HouseholdSlot
+from agent.proving.questions import Questions, Told
+
+# Full nodes keep the state of 128 blocks as a rule. What is asked to lie deeper is so by the number of its block.
+_MOST_BACK = 96
+
+
+def followers(pins: Pins) -> int:
+    """How many headers must follow a block before more than half of the validators have built on it."""
+    return len(pins.place.validators) // 2 if pins.rules.consensus is Consensus.CLIQUE else 0
+
+
+def slot(questions: Questions, pins: Pins, household: str, depth: int) -> Evidence:
+    """Evidence of a household's account and slot, as the newest block that lies deep enough has them.
+
+    Args:
+        questions: whom to ask.
+        pins: by which the chain is known.
+        household: the account, ``0x`` hex.
+        depth: blocks on top, as far as full nodes keep their state.
+
+    Raises:
+        NodeUnavailable: it gave no answer, or its chain is too short.
+        BadEvidence: what it told has not its form.
+    """
+    after = followers(pins)
+    back = max(min(depth, _MOST_BACK), after)
+    number = questions.newest() - back
+    if number <= 0:
+        raise NodeUnavailable(f"its chain has {number + back} blocks, and {back} must follow what is proven")
+    headers = questions.run(number, after + 1)
+    key = state.household_key(bytes.fromhex(household[2:]))
+    return Evidence(
+        chain_id=pins.chain.chain_id,
+        contract=bytes.fromhex(pins.chain.contract[2:]),
+        block=number,
+        headers=tuple(header.encoded() for header in headers),
+        state=questions.state(household.lower(), pins.chain.contract, key, number),
+    )
+
+
+def transaction(
+    questions: Questions, pins: Pins, block: tuple[Header, Sequence[Told], Sequence[Told]], tx_hash: str
+) -> Evidence:
+    """Evidence of a transaction and its receipt.
+
+    Args:
+        questions: whom to ask for the headers that must follow.
+        pins: by which the chain is known.
+        block: header, transactions and receipts of the block that holds it.
+        tx_hash: ``0x`` hex.
+
+    Raises:
+        NodeUnavailable: it gave no answer, or does not have the headers yet.
+        BadEvidence: what it told is not the block's.
+    """
+    header, held, receipts = block
+    headers = [header, *questions.run(header.number + 1, followers(pins))]
+    return Evidence(
+        chain_id=pins.chain.chain_id,
+        contract=bytes.fromhex(pins.chain.contract[2:]),
+        block=header.number,
+        headers=tuple(one.encoded() for one in headers),
+        transaction=gathering.transaction_piece(header, held, receipts, bytes.fromhex(tx_hash[2:])),
+    )
+
+
+def holds(header: Header, told: Sequence[Told], tx_hash: str) -> bool:
+    """Whether a transaction is among those of a block, going by their bytes.
+
+    Raises:
+        BadEvidence: they are not the header's.
+    """
+    transactions_trie(header, told)
+    return any("0x" + keccak(transactions.encoded_of(one, "transaction")).hex() == tx_hash for one in told)
+
+
+def proven_slot(evidence: Evidence, pins: Pins) -> tuple[Account, HouseholdSlot]:
+    """The account and the slot that evidence proves; raises as ``proven``."""
+    verdict = proven(evidence, pins)
+    if verdict.account is None or verdict.slot is None:
+        raise BadEvidence("it holds no proof of a slot")
+    return verdict.account, verdict.slot
+
+
+def proven_inclusion(evidence: Evidence, pins: Pins) -> Inclusion:
+    """Where and how the transaction was carried out that evidence proves; raises as ``proven``."""
+    verdict = proven(evidence, pins)
+    if verdict.transaction is None or verdict.receipt is None:
+        raise BadEvidence("it holds no proof of a transaction")
+    tx_hash, block_hash = ("0x" + found.hex() for found in (verdict.transaction.tx_hash, verdict.block_hash))
+    return Inclusion(tx_hash, evidence.block, block_hash, verdict.receipt.succeeded)
+
+
+def proven(evidence: Evidence, pins: Pins) -> Verdict:
+    """What evidence proves.
+
+    Raises:
+        NodeUnavailable: too few vouch for it yet.
+        UnknownSealer: somebody sealed a block who is not known to be a validator.
+        BadEvidence: something in it is wrong.
+    """
+    verdict = checked(evidence, pins)
+    if verdict.outcome is not Outcome.PROVEN:
+        raise NodeUnavailable("; ".join(verdict.lacks))
+    return verdict
