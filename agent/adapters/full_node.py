@@ -9,7 +9,7 @@ seen to be the pinned chain's.
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -22,8 +22,9 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from agent.adapters import node_answers
 from agent.adapters.http_line import Log, checked_place, open_session
+from agent.adapters.node_faults import Lied, RpcRefused, SealedByStranger, WrongChain
 from agent.adapters.recursion import bound_recursion
-from agent.domain.errors import NodeUnavailable
+from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
 from agent.domain.fees import FeeQuote
 from agent.domain.market import ChainPin, Head
 from agent.domain.outbox import Inclusion
@@ -37,23 +38,8 @@ _NOT_OURS = (requests.RequestException, urllib3.exceptions.HTTPError, http.clien
 # ValueError: not JSON, not UTF-8, a number of a hundred thousand digits. RecursionError: called from deep already.
 _NOT_JSON = (ValueError, RecursionError)
 
-
-class RpcRefused(NodeUnavailable):
-    """The node answered with a JSON-RPC error: what it means is looked up, never read from its text.
-
-    Attributes:
-        code: JSON-RPC error code; None if it gave none.
-        data: the error's data as it came.
-    """
-
-    def __init__(self, message: str, code: int | None, data: object) -> None:
-        self.code = code
-        self.data = data
-        super().__init__(message)
-
-
-class WrongChain(NodeUnavailable):
-    """The node is on another chain than the pinned one, or has another contract at the pinned address."""
+CheckHead = Callable[[Mapping[str, object]], None]
+"""Looks at a node's newest block as it came; raises BadEvidence or UnknownSealer."""
 
 
 class Rpc(Protocol):
@@ -196,14 +182,27 @@ class FullNode:
         rpc: carries the requests.
         pin: the chain and contract that it must serve; None only for the operator, who makes the pin.
         monotonic: seconds that never step.
+        check_head: given its newest block as it told it; raises BadEvidence where that cannot be true, UnknownSealer
+            where nobody known sealed it. None where nothing is proven.
     """
 
-    def __init__(self, *, name: str, area: str, rpc: Rpc, pin: ChainPin | None, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        area: str,
+        rpc: Rpc,
+        pin: ChainPin | None,
+        monotonic: Callable[[], float],
+        check_head: CheckHead | None = None,
+    ) -> None:
         self.name = name
         self.area = area
         self._rpc = rpc
         self._pin = pin
         self._monotonic = monotonic
+        self._check_head = check_head
+        self.checks_heads = check_head is not None
         self._identified_at: float | None = None
         self._closed = False
 
@@ -286,13 +285,27 @@ class FullNode:
         return node_answers.block(self.call("eth_getBlockByNumber", [which, False]), "block")
 
     def _latest(self) -> node_answers.Block:
-        found = self._block("latest")
+        told = self.call("eth_getBlockByNumber", ["latest", False])
+        found = node_answers.block(told, "block")
         if found is None:
             raise NodeUnavailable("it has no newest block")
+        if self._check_head is not None:
+            try:
+                self._check_head(node_answers.fields(told, "block"))
+            except UnknownSealer as error:
+                raise SealedByStranger(str(error)) from error
+            except BadEvidence as error:
+                raise Lied(str(error), told) from error
         return found
 
     def head(self) -> Head:
-        """Its newest block."""
+        """Its newest block.
+
+        Raises:
+            Lied: it cannot be one.
+            SealedByStranger: nobody known sealed it.
+            NodeUnavailable: it gave no usable answer.
+        """
         return self._latest().head
 
     def nonce(self, account: str, *, pending: bool) -> int:

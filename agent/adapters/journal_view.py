@@ -9,17 +9,21 @@ from agent.adapters.chain_rows import ChainRows
 from agent.adapters.decision_rows import DecisionRows
 from agent.adapters.event_rows import EventRows
 from agent.adapters.journal import FILE_NAME, Journal
+from agent.adapters.lie_rows import LieRows
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
 from agent.domain.decisions import Decision
 from agent.domain.errors import BadRequest
+from agent.domain.lies import Lie
 from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import State
 from agent.domain.readings import Flags, ReadingState
 from agent.domain.registers import RegisterState
 from agent.domain.samples import MeterRole
 from agent.domain.telemetry import JournalEvent
+
+_LIES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class StatusView:
         household: what the contract held of the household, and at which block.
         telemetry_mark: ``(epoch, sequence)`` up to which the collector holds everything.
         events: the newest warnings and errors, newest first.
+        lies: the newest that full nodes were caught at, newest first.
     """
 
     epoch: int
@@ -75,6 +80,7 @@ class StatusView:
     household: tuple[HouseholdState, Head] | None
     telemetry_mark: tuple[int, int]
     events: list[JournalEvent]
+    lies: list[Lie]
 
 
 class JournalView:
@@ -117,7 +123,12 @@ class JournalView:
             household=chain.household(),
             telemetry_mark=ReadingRows(self._journal, self._household).telemetry_mark(),
             events=told[::-1][:events],
+            lies=self.lies(_LIES_SHOWN),
         )
+
+    def lies(self, limit: int) -> list[Lie]:
+        """What full nodes said that cannot be true, newest first; none in a journal from before they were kept."""
+        return LieRows(self._journal).newest(limit) if self._journal.current() else []
 
     def readings(self, limit: int, since: int = 0) -> list[ReadingView]:
         """The newest readings whose interval ended at or after ``since``, newest first."""

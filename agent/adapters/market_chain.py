@@ -8,10 +8,11 @@ from typing import Any
 from eth_utils.address import to_checksum_address
 
 from agent.adapters import node_answers
-from agent.adapters.full_node import Call, FullNode, RpcRefused
+from agent.adapters.full_node import Call, FullNode
 from agent.adapters.market import Market
 from agent.adapters.market_logs import MarketLogs
 from agent.adapters.node_events import EventReader, pieces
+from agent.adapters.node_faults import RpcRefused
 from agent.adapters.node_headers import Seals, read_headers
 from agent.domain.block_statistics import BuiltBlock
 from agent.domain.deployment import Sealing

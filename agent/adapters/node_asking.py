@@ -23,12 +23,22 @@ class Asking:
         lock: held around every change of a standing.
         clock: monotonic seconds.
         deadline_s: the longest that one question waits, seconds.
+        failed: told of each node that gives no usable answer; the lock is not held.
     """
 
-    def __init__(self, nodes: int, *, lock: threading.Lock, clock: Callable[[], float], deadline_s: float) -> None:
+    def __init__(
+        self,
+        nodes: int,
+        *,
+        lock: threading.Lock,
+        clock: Callable[[], float],
+        deadline_s: float,
+        failed: Callable[[Standing, NodeUnavailable], None],
+    ) -> None:
         self._lock = lock
         self._clock = clock
         self._deadline_s = deadline_s
+        self._failed = failed
         self._threads = ThreadPoolExecutor(max_workers=MOST_UNDER_WAY * nodes, thread_name_prefix="node")
 
     def close(self) -> None:
@@ -75,16 +85,14 @@ class Asking:
                 try:
                     answers[asked[future]] = answer = future.result()
                 except NodeUnavailable as error:
-                    with self._lock:
-                        asked[future].failed(error, self._clock())
+                    self._failed(asked[future], error)
                     continue
                 if enough(answer):
                     limit = min(limit, self._clock() + grace_s)
         too_late = limit >= began + self._deadline_s  # the grace had not begun
         for future in waiting:
             if too_late:
-                with self._lock:
-                    asked[future].failed(NodeUnavailable(f"no answer within {self._deadline_s:g} s"), self._clock())
+                self._failed(asked[future], NodeUnavailable(f"no answer within {self._deadline_s:g} s"))
             else:
                 future.add_done_callback(partial(self._later, asked[future], late))
         return [(standing, answers[standing]) for standing in among if standing in answers]
@@ -96,8 +104,7 @@ class Asking:
         try:
             answer = future.result()
         except NodeUnavailable as error:
-            with self._lock:
-                standing.failed(error, self._clock())
+            self._failed(standing, error)
         else:
             late(standing, answer)
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from agent.adapters import node_answers, node_votes
-from agent.adapters.full_node import FullNode, RpcRefused
+from agent.adapters.full_node import FullNode
 from agent.adapters.market_logs import Log, MarketLogs, Topics
+from agent.adapters.node_faults import RpcRefused
 from agent.domain.errors import AnswerTooLong, NodesDisagree, NodeUnavailable
 from agent.domain.market import Head
 from agent.domain.market_events import ORDERS, MarketEvent, Stretch, Wanted

@@ -1,31 +1,30 @@
-"""All full nodes of the configuration, asked together.
+"""What is asked of all full nodes together.
 
-Each question goes to every usable node at once and is answered by what they say together (``node_votes``), so one that
-is silent, slow, behind, on another chain or lying is passed over and never waited for longer than the deadline.
+Each question goes to every usable node at once (``node_circle``) and is answered by what they say together
+(``node_votes``), so one that is silent, slow, behind, on another chain or lying is passed over.
 """
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from agent.adapters import node_answers, node_votes
-from agent.adapters.full_node import Call, FullNode, RpcRefused
+from agent.adapters.full_node import Call, FullNode
 from agent.adapters.http_line import Log
 from agent.adapters.market import Market
-from agent.adapters.node_asking import Asking
-from agent.adapters.node_standing import NodeStatus, Standing
+from agent.adapters.node_circle import NodeCircle
+from agent.adapters.node_faults import RpcRefused
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
+from agent.domain.lies import Lie
 from agent.domain.market import ChainPin, Head, HouseholdState, Parameters, Settlement
 from agent.domain.orders import Order
 from agent.domain.outbox import Entry, Sighting
 
-# Heads older than this are asked for again before a question: it is also when lost nodes are tried again.
-_REFRESH_S = 10.0
 # One pass over the outbox asks head and nonce once a node, not once an entry.
 _GLANCE_S = 1.0
 # JSON-RPC's code for "execution reverted", for nodes that give no data with a bare revert.
@@ -43,7 +42,7 @@ class _Glance:
     at: float
 
 
-class NodePool:
+class NodePool(NodeCircle):
     """The full nodes together: ``Nodes`` of the submit stage, and what others ask of the chain.
 
     Args:
@@ -54,10 +53,13 @@ class NodePool:
         market: the contract's codec.
         clock: monotonic seconds.
         random: gives a number in [0, 1).
-        log: told once when a node is lost and once when it is back.
+        log: told once when a node is lost or caught lying, and once when it is back.
         deadline_s: the longest that one question waits for a node, seconds.
         grace_s: how long an answer, or an acceptance, waits for the other nodes: long enough for a healthy one far
             away, short beside the two seconds in which a reading should be with a node.
+        now_s: UTC epoch seconds.
+        keep_lie: keeps what a node said that cannot be true; raises JournalBusy while it cannot.
+        lies: those kept before, newest first: who is in quarantine stays there.
     """
 
     def __init__(
@@ -73,19 +75,25 @@ class NodePool:
         log: Log,
         deadline_s: float = 8.0,
         grace_s: float = 0.5,
+        now_s: Callable[[], int] = lambda: int(time.time()),
+        keep_lie: Callable[[Lie], None] | None = None,
+        lies: Sequence[Lie] = (),
     ) -> None:
-        # Sorting is stable: the own area's first, each in the order of the configuration.
-        self._standings = [Standing(node, random, log) for node in sorted(nodes, key=lambda node: node.area != area)]
+        super().__init__(
+            nodes,
+            area=area,
+            clock=clock,
+            random=random,
+            log=log,
+            deadline_s=deadline_s,
+            grace_s=grace_s,
+            now_s=now_s,
+            keep_lie=keep_lie,
+            lies=lies,
+        )
         self._pin = pin
         self._account = account
         self._market = market
-        self._clock = clock
-        self._deadline_s = deadline_s
-        self._grace_s = grace_s
-        self._lock = threading.Lock()
-        self._asking = Asking(len(nodes), lock=self._lock, clock=clock, deadline_s=deadline_s)
-        self._refreshing = threading.Lock()
-        self._refreshed_at: float | None = None
         self._glances: dict[str, _Glance] = {}
         self._agreed: Parameters | None = None
 
@@ -195,7 +203,7 @@ class NodePool:
         with self._lock:
             self._glances.clear()
             among = [standing for standing in self._standings if standing.may_be_sent_to]
-        answers = self._asking.ask(among, send, grace_s=self._grace_s, enough=bool)
+        answers = self._ask(among, send, grace_s=self._grace_s, enough=bool)
         return any(taken for _, taken in self._some(answers))
 
     def sight(self, entry: Entry) -> Sighting:
@@ -206,7 +214,7 @@ class NodePool:
         """
         self._refresh_if_old()
         # Waits for all, up to the deadline: whether something is final needs the second node's word.
-        answers = self._some(self._asking.ask(self._usable(), partial(self._look, entry), grace_s=self._deadline_s))
+        answers = self._some(self._ask(self._usable(), partial(self._look, entry), grace_s=self._deadline_s))
         wrong = self._put_in_line({standing.node.name: look.head for standing, look in answers})
         looks = [look for standing, look in answers if standing.node.name not in wrong]
         return node_votes.sighting(entry, looks)
@@ -286,36 +294,6 @@ class NodePool:
             self._told(self._market.read_settlement, "settlement"), lambda unit: (unit.decimals, unit.symbol, unit.name)
         )
 
-    def head(self) -> Head:
-        """The highest newest block of a usable node, asked now.
-
-        Raises:
-            NodeUnavailable: no node gave a usable answer.
-        """
-        self._refresh()
-        with self._lock:
-            heads = [standing.head for standing in self._standings if standing.problem is None and standing.head]
-        if not heads:
-            raise self._nobody()
-        return max(heads, key=lambda head: head.number)
-
-    def statuses(self, *, ask: bool = True) -> list[NodeStatus]:
-        """How each node stands, the own area's first.
-
-        Args:
-            ask: ask every node now, also those that a back-off would leave alone.
-        """
-        if ask:
-            self._refresh(everybody=True)
-        with self._lock:
-            return [standing.status() for standing in self._standings]
-
-    def close(self) -> None:
-        """Give up all connections; questions under way end by themselves."""
-        self._asking.close()
-        for standing in self._standings:
-            standing.node.close()
-
     # How they are asked.
 
     def _contract_call(self, function: str, *arguments: object) -> Call:
@@ -324,73 +302,3 @@ class NodePool:
     def _told(self, read: Callable[[bytes], T], function: str, *arguments: object, witnesses: int = 1) -> list[T]:
         call = self._contract_call(function, *arguments)
         return self.answers(lambda node: read(node.eth_call(call)), witnesses)
-
-    def _usable(self) -> list[Standing]:
-        with self._lock:
-            return [standing for standing in self._standings if standing.usable]
-
-    def answers(self, work: Callable[[FullNode], T], witnesses: int = 1) -> list[T]:
-        """What the usable nodes say, the own area's first; what it comes to together is the caller's to decide.
-
-        Args:
-            work: asks one node; runs in a thread.
-            witnesses: how many nodes must answer; for more than one, all are waited for up to the deadline.
-
-        Raises:
-            NodeUnavailable: fewer nodes gave a usable answer.
-        """
-        self._refresh_if_old()
-        grace_s = self._grace_s if witnesses == 1 else self._deadline_s
-        answers = self._some(self._asking.ask(self._usable(), work, grace_s=grace_s))
-        if len(answers) < witnesses:
-            raise NodeUnavailable(f"{len(answers)} full node answered, and this is believed when {witnesses} say it")
-        return [answer for _, answer in answers]
-
-    def _some(self, answers: list[tuple[Standing, T]]) -> list[tuple[Standing, T]]:
-        if not answers:
-            raise self._nobody()
-        return answers
-
-    def _nobody(self) -> NodeUnavailable:
-        with self._lock:
-            told = "; ".join(f"{standing.node.name}: {standing.problem or 'busy'}" for standing in self._standings)
-        return NodeUnavailable(f"no full node gave a usable answer ({told})")
-
-    def _refresh_if_old(self) -> None:
-        with self._lock:
-            asked = self._refreshed_at
-            fresh = asked is not None and self._clock() - asked < _REFRESH_S
-            if fresh and any(standing.usable for standing in self._standings):
-                return
-        self._refresh()
-
-    def _refresh(self, *, everybody: bool = False) -> None:
-        with self._refreshing:
-            with self._lock:
-                self._refreshed_at = now = self._clock()
-                among = [standing for standing in self._standings if everybody or standing.may_be_tried(now)]
-            grace_s = self._deadline_s if everybody else self._grace_s
-            answers = self._asking.ask(among, FullNode.head, grace_s=grace_s, late=self._slow_head)
-            self._put_in_line({standing.node.name: head for standing, head in answers})
-
-    def _slow_head(self, standing: Standing, head: Head) -> None:
-        """A slow node's head, come after the others had been served: it is used too, where its word is waited for."""
-        with self._lock:
-            known = {other.node.name: other.head for other in self._standings if other.problem is None and other.head}
-        self._put_in_line({**known, standing.node.name: head})
-
-    def _put_in_line(self, heads: dict[str, Head]) -> dict[str, str]:
-        """Compare heads that were asked for together; returns the names of those that cannot be used, and why."""
-        wrong = node_votes.out_of_line(heads)
-        now = self._clock()
-        with self._lock:
-            for standing in self._standings:
-                name = standing.node.name
-                if name not in heads:
-                    continue
-                standing.answered(heads[name])
-                if name in wrong:
-                    standing.out_of_line(wrong[name], now)
-                else:
-                    standing.in_line()
-        return wrong

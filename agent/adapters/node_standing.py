@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agent.adapters.full_node import FullNode, WrongChain
+from agent.adapters.full_node import FullNode
 from agent.adapters.http_line import Log
+from agent.adapters.node_faults import SealedByStranger, WrongChain
 from agent.domain.backoff import BackOff, Patience
 from agent.domain.errors import NodeUnavailable
+from agent.domain.lies import MOST_AWAY_S, QUARANTINE, Lie, words
 from agent.domain.market import Head
 
 # First again within seconds, since an answer is often lost once; then rarely, since a dead node costs each pass a
@@ -21,6 +23,10 @@ MOST_UNDER_WAY = 4
 
 _ADVICE_LOST = "the other nodes are used; if it stays, check its address in [[chain.nodes]] and ask who runs it"
 _ADVICE_CHAIN = "nothing is sent to it; remove it from [[chain.nodes]], or correct [chain] with the company's values"
+_ADVICE_LIED = (
+    "tell the distribution company that runs it: what it said is kept, see prosumer-agent status --json. It is asked"
+    " nothing for hours; with no other node nothing is sent meanwhile, and readings are kept"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,12 @@ class Standing:
         self.problem: str | None = "not asked yet"
         self.reachable = False
         self.under_way = 0
+        self.unknown_sealer = False
+        self._random = random
         self._patience = Patience(_BACKOFF, random)
+        self._lies = 0
+        self._away_until: float | None = None
+        self._strange_since: float | None = None
         self._log = log
         self._told: str | None = None
         self._told_at: float | None = None
@@ -72,14 +83,29 @@ class Standing:
         """Whether transactions may go to it: a node that lags still passes them on."""
         return self.reachable and self.under_way < MOST_UNDER_WAY
 
+    @property
+    def proves(self) -> bool:
+        """Whether it may be asked for proofs: also while others than are known seal its blocks."""
+        return (self.problem is None or self.unknown_sealer) and self.under_way < MOST_UNDER_WAY
+
     def may_be_tried(self, now: float) -> bool:
         """Whether its back-off is over."""
         return self._patience.ready(now) and self.under_way < MOST_UNDER_WAY
 
+    def in_quarantine(self, now: float) -> bool:
+        """Whether it lied, and nothing is to be asked of it or sent to it."""
+        return self._away_until is not None and now < self._away_until
+
     def answered(self, head: Head) -> None:
         """It is on the right chain and told its newest block; whether it is in line is decided among all."""
         self.head = head
+        self._reached(unknown_sealer=False)
+
+    def _reached(self, *, unknown_sealer: bool) -> None:
         self.reachable = True
+        self.unknown_sealer = unknown_sealer
+        if not unknown_sealer:
+            self._strange_since = None
         self._patience.succeeded()
 
     def in_line(self) -> None:
@@ -96,11 +122,61 @@ class Standing:
 
     def failed(self, error: NodeUnavailable, now: float) -> None:
         """It gave no usable answer."""
-        self.reachable = False
         self.problem = str(error)
+        if isinstance(error, SealedByStranger):
+            self._strange(self.problem, now)
+            return
+        self.reachable = self.unknown_sealer = False
         self.node.distrust()
         self._patience.failed(now)
         self._tell("node.wrong_chain" if isinstance(error, WrongChain) else "node.lost", self.problem, now)
+
+    def _strange(self, problem: str, now: float) -> None:
+        """A validator was voted in, which is known in a moment, or somebody else seals its blocks, which lasts."""
+        self._reached(unknown_sealer=True)
+        if self._strange_since is None:
+            self._strange_since = now
+        if now - self._strange_since >= _QUIET_S:
+            self._tell("node.lost", problem, now)
+
+    def caught(self, why: str, told: object, now: float, now_s: int) -> Lie:
+        """What it said cannot be true: it is left alone for an hour, twice as long after each further lie, up to a day.
+
+        Args:
+            why: why it cannot be true.
+            told: what it said.
+            now: monotonic seconds.
+            now_s: UTC epoch seconds.
+
+        Returns:
+            What is to be kept of it.
+        """
+        self._lies += 1
+        away_s = QUARANTINE.delay(self._lies, self._random)
+        lie = Lie(now_s, now_s + int(away_s), self.node.name, self.node.area, why, words(told))
+        self._put_away(lie, now + away_s)
+        self._told_at = now
+        self._log.error("node.lied", node=self.node.name, area=self.node.area, problem=why, advice=_ADVICE_LIED)
+        return lie
+
+    def remembered(self, lies: Sequence[Lie], now: float, now_s: int) -> None:
+        """It lied before the agent started: its quarantine goes on, a day at most should the clock be wrong.
+
+        Args:
+            lies: its own, newest first.
+            now: monotonic seconds.
+            now_s: UTC epoch seconds.
+        """
+        self._lies = len(lies)
+        if lies and lies[0].until > now_s:
+            self._put_away(lies[0], now + min(lies[0].until - now_s, MOST_AWAY_S))
+
+    def _put_away(self, lie: Lie, until: float) -> None:
+        self.problem = lie.problem
+        self.reachable = self.unknown_sealer = False
+        self._away_until = until
+        self._told = "node.lied"
+        self.node.distrust()
 
     def _tell(self, event: str, problem: str, now: float) -> None:
         if self._told == event:

@@ -84,12 +84,13 @@ def _meters(
 
 def _chain(configuration: Configuration, measured: dict[MeterRole, Measured]) -> list[Finding]:
     from agent.compose.commands import kernel_synchronised  # noqa: PLC0415 - as above
+    from agent.compose.looking import known_lies  # noqa: PLC0415 - as above
     from agent.compose.parts import open_nodes  # noqa: PLC0415 - as above
 
     settings = configuration.chain
     found = checks.validators(settings.consensus, len(settings.validators or ()), settings.checkpoint_block)
     found += [checks.clock(synchronised=kernel_synchronised(), required=configuration.clock.require_synchronised)]
-    pool = open_nodes(configuration, _Quiet())
+    pool = open_nodes(configuration, _Quiet(), lies=known_lies(configuration))
     try:
         statuses = pool.statuses()
         found += checks.block_time(statuses, int(time.time()))

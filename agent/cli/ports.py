@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from agent.domain.fees import FeeQuote
+from agent.domain.lies import Lie
 from agent.domain.lines import Line
 from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import State
@@ -215,3 +216,5 @@ class Status(Protocol):
     def telemetry_mark(self) -> tuple[int, int]: ...  # noqa: D102 - as above
     @property
     def events(self) -> Sequence[JournalEvent]: ...  # noqa: D102 - as above
+    @property
+    def lies(self) -> Sequence[Lie]: ...  # noqa: D102 - as above

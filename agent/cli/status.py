@@ -74,6 +74,8 @@ def told(seen: Status, configuration: Configuration, now_s: int) -> str:
             f"SUBMISSION IS HALTED: {seen.halted}\n"
             "Find out who else uses the key; then: prosumer-agent keys resume. Readings are kept meanwhile."
         )
+    if seen.lies:
+        parts.append(_lies(seen, now_s))
     if seen.events:
         rows = [
             (table.moment(event.at), event.level, _what(event.name, event.facts), str(event.facts.get("advice", "")))
@@ -81,6 +83,19 @@ def told(seen: Status, configuration: Configuration, now_s: int) -> str:
         ]
         parts.append(table.grid(("newest warnings", "level", "event", "what to do"), rows))
     return "\n\n".join(parts)
+
+
+def _lies(seen: Status, now_s: int) -> str:
+    rows = [
+        (
+            table.moment(lie.at),
+            lie.node,
+            table.moment(lie.until) if lie.until > now_s else "asked again",
+            lie.why,
+        )
+        for lie in seen.lies
+    ]
+    return table.grid(("caught lying", "full node", "not asked until", "why"), rows)
 
 
 def _what(event: str, facts: Mapping[str, object]) -> str:

@@ -14,6 +14,7 @@ from agent.adapters.event_log import EventLog, Logger
 from agent.adapters.event_rows import EventRows
 from agent.adapters.journal import Journal, open_journal
 from agent.adapters.journal_hold import JournalHold
+from agent.adapters.lie_rows import LieRows
 from agent.adapters.market import Market
 from agent.adapters.market_rows import MarketRows
 from agent.adapters.meter_rows import MeterRows
@@ -75,6 +76,7 @@ class Rows:
     events: EventRows
     chain: ChainRows
     market: MarketRows
+    lies: LieRows
 
 
 def build(
@@ -111,11 +113,12 @@ def build(
         EventRows(journal),
         ChainRows(journal),
         MarketRows(journal),
+        LieRows(journal),
     )
     rows.chain.bind(key.address, parts.pin(configuration))
     events = EventLog(logger=logger, rows=rows.events, clock=clock)
     _tell_start(configuration, events, key.address, damaged)
-    nodes = parts.open_nodes(configuration, events)
+    nodes = parts.open_nodes(configuration, events, keep_lie=rows.lies.keep, lies=rows.lies.newest())
     polls = _polls(configuration, rows, clock, events)
     began_at = clock.now_ms() // 1000
     fresh = 0 <= began_at - (rows.meters.newest_minute() or 0) <= _FRESH_S

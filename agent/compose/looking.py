@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.journal_view import JournalView
+from agent.adapters.lie_rows import MOST_ROWS
 from agent.adapters.outbox_rows import OutboxRows
 from agent.configuration import Configuration
-from agent.domain.errors import BadRequest
+from agent.domain.errors import BadRequest, Retry, Stop
+from agent.domain.lies import Lie
 
 
 def open_journal_view(configuration: Configuration) -> JournalView:
@@ -16,6 +20,15 @@ def open_journal_view(configuration: Configuration) -> JournalView:
         BadRequest: there is none yet.
     """
     return JournalView(configuration.journal.directory, configuration.household.account)
+
+
+def known_lies(configuration: Configuration) -> list[Lie]:
+    """What the running agent caught full nodes at, newest first; nothing where its journal cannot be looked at."""
+    try:
+        with closing(open_journal_view(configuration)) as view:
+            return view.lies(MOST_ROWS)
+    except (BadRequest, Retry, Stop):  # other findings, and ``status``, tell what is wrong with the journal
+        return []
 
 
 def resume_submission(configuration: Configuration) -> str | None:

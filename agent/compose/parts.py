@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
 from agent.adapters.broker_place import Place, Presence, Tls
 from agent.adapters.clock import SystemClock
-from agent.adapters.full_node import FullNode, HttpRpc
+from agent.adapters.full_node import CheckHead, FullNode, HttpRpc
 from agent.adapters.household_key import HouseholdKey
 from agent.adapters.http_line import Log
 from agent.adapters.keystore import Keystore
@@ -22,6 +22,7 @@ from agent.adapters.node_pool import NodePool
 from agent.compose.pins import chain_pin, pins_of
 from agent.configuration import Configuration, MeterSettings
 from agent.domain.errors import ConfigurationInvalid, KeystoreInvalid
+from agent.domain.lies import Lie
 from agent.domain.market import ChainPin
 from agent.domain.samples import MeterRole
 from agent.domain.signing import SigningDomain
@@ -102,14 +103,38 @@ def signing_domain(configuration: Configuration) -> SigningDomain:
     return SigningDomain(configuration.chain.id, configuration.chain.contract)
 
 
-def open_nodes(configuration: Configuration, log: Log) -> NodePool:
-    """The full nodes of the pinned chain."""
+def open_nodes(
+    configuration: Configuration,
+    log: Log,
+    *,
+    check_head: CheckHead | None = None,
+    keep_lie: Callable[[Lie], None] | None = None,
+    lies: Sequence[Lie] = (),
+) -> NodePool:
+    """The full nodes of the pinned chain.
+
+    Args:
+        configuration: which they are.
+        log: told how they stand.
+        check_head: looks at each newest block; None where nothing is proven.
+        keep_lie: keeps what a node said that cannot be true; None for commands, which have no journal to write to.
+        lies: those kept before, newest first.
+    """
     pinned = pin(configuration)
     nodes = []
     for node in configuration.chain.nodes:
         ca_file = str(node.ca_file) if node.ca_file else None
         rpc = HttpRpc(node.url, timeout_s=_NODE_TIMEOUT_S, allow_plain=node.allow_plain, ca_file=ca_file, log=log)
-        nodes.append(FullNode(name=rpc.name, area=node.area, rpc=rpc, pin=pinned, monotonic=time.monotonic))
+        nodes.append(
+            FullNode(
+                name=rpc.name,
+                area=node.area,
+                rpc=rpc,
+                pin=pinned,
+                monotonic=time.monotonic,
+                check_head=check_head,
+            )
+        )
     return NodePool(
         nodes,
         pin=pinned,
@@ -119,6 +144,8 @@ def open_nodes(configuration: Configuration, log: Log) -> NodePool:
         clock=time.monotonic,
         random=random.random,
         log=log,
+        keep_lie=keep_lie,
+        lies=lies,
     )
 
 

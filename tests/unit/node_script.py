@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eth_utils.crypto import keccak
 
-from agent.adapters.full_node import FullNode, RpcRefused
+from agent.adapters.full_node import CheckHead, FullNode
 from agent.adapters.market import Market
+from agent.adapters.node_faults import RpcRefused
 from agent.adapters.node_pool import NodePool
+from agent.domain.errors import JournalBusy
 from agent.domain.fees import Fee
+from agent.domain.lies import Lie
 from agent.domain.market import ChainPin
 from agent.domain.outbox import Attempt, Entry, Kind, State
 from tests.fakes.logs import matching
@@ -20,6 +23,7 @@ from tests.fakes.logs import matching
 ACCOUNT = "0x" + "11" * 20
 CONTRACT = "0x" + "22" * 20
 CODE = b"\x60\x80"
+BEGAN_AT = 1_800_000_000  # UTC epoch seconds
 RAW = b"\x02signed"
 TX = "0x" + keccak(RAW).hex()
 PIN = ChainPin(31337, "0x" + "00" * 32, CONTRACT, "0x" + keccak(CODE).hex())
@@ -148,12 +152,29 @@ class Diary:
 class House:
     """A pool over scripted nodes, with a clock that moves when it is told to."""
 
-    def __init__(self, count: int, deadline_s: float = 20.0, grace_s: float = 20.0) -> None:
+    def __init__(
+        self,
+        count: int,
+        deadline_s: float = 20.0,
+        grace_s: float = 20.0,
+        *,
+        check_head: CheckHead | None = None,
+        lies: Sequence[Lie] = (),
+    ) -> None:
         self.rpcs = [ScriptedNode() for _ in range(count)]
         self.now = 1000.0
+        self.kept: list[Lie] = []
+        self.journal_busy = False
         self.log = Diary()
         nodes = [
-            FullNode(name=f"n{i}", area=f"area-{i}", rpc=rpc, pin=PIN, monotonic=lambda: self.now)
+            FullNode(
+                name=f"n{i}",
+                area=f"area-{i}",
+                rpc=rpc,
+                pin=PIN,
+                monotonic=lambda: self.now,
+                check_head=check_head,
+            )
             for i, rpc in enumerate(self.rpcs)
         ]
         self.pool = NodePool(
@@ -167,7 +188,15 @@ class House:
             log=self.log,
             deadline_s=deadline_s,
             grace_s=grace_s,
+            now_s=lambda: BEGAN_AT + int(self.now - 1000.0),
+            keep_lie=self.keep,
+            lies=lies,
         )
+
+    def keep(self, lie: Lie) -> None:
+        if self.journal_busy:
+            raise JournalBusy
+        self.kept.append(lie)
 
     def later(self, seconds: float) -> None:
         self.now += seconds

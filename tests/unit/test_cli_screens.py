@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,18 +12,14 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cli import enrol, probe, readings, status, table
+from agent.cli import enrol, probe, readings, table
 from agent.configuration import Configuration
 from agent.domain.errors import BadRequest
 from agent.domain.lines import Line, SerialLine, TcpLine
-from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.office_requests import RequestKind
-from agent.domain.outbox import State
 from agent.domain.personal_data import PersonalData, fingerprint
 from agent.domain.readings import Flags, ReadingState
-from agent.domain.registers import Discontinuity, RegisterState, Suspicion
 from agent.domain.samples import Measured, MeterRole
-from agent.domain.telemetry import JournalEvent
 from agent.operator import enrolment
 
 ACCOUNT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
@@ -125,110 +121,6 @@ def test_json_of_other_kinds() -> None:
     }
     with pytest.raises(TypeError, match="no plain form"):
         table.plain(object())
-
-
-# Status.
-
-
-@dataclass(frozen=True)
-class Seen:
-    epoch: int = 1
-    registers: dict[MeterRole, RegisterState] = field(
-        default_factory=lambda: {
-            MeterRole.PRODUCTION: RegisterState(raw_wh=1500, at_ms=1_782_104_400_000),
-            MeterRole.CONSUMPTION: RegisterState(),
-        }
-    )
-    newest_minute: int | None = 1_000_000
-    readings: dict[ReadingState, int] = field(default_factory=lambda: {ReadingState.FINAL: 3})
-    entries: dict[State, int] = field(default_factory=dict)
-    halted: str | None = None
-    parameters: Parameters | None = None
-    household: tuple[HouseholdState, Head] | None = None
-    telemetry_mark: tuple[int, int] = (0, 0)
-    events: list[JournalEvent] = field(default_factory=list)
-
-
-NOW = 1_000_090
-
-
-def test_status_is_one_screen() -> None:
-    screen = status.told(Seen(), configuration(), NOW)
-
-    assert len(screen.splitlines()) <= 24
-    assert "unproven" in screen
-    assert "1.500 kWh at 2026-06-22 05:00:00Z" in screen
-    assert "no register yet" in screen
-    assert "3 final" in screen
-    assert "is writing its journal" in screen
-
-
-def test_status_notices_an_agent_that_stopped() -> None:
-    assert "HAS WRITTEN NOTHING FOR 2 h" in status.told(Seen(), configuration(), NOW + 7_200)
-    assert "no minute row yet" in status.told(replace(Seen(), newest_minute=None), configuration(), NOW)
-
-
-def test_status_shows_a_halt_and_how_to_go_on() -> None:
-    assert "keys resume" in status.told(replace(Seen(), halted="nonce 5 is foreign"), configuration(), NOW)
-
-
-def test_status_shows_what_is_held() -> None:
-    held = RegisterState(raw_wh=1500, suspicion=Suspicion(Discontinuity.FELL, 3, None, 0, 0, 1))
-
-    screen = status.told(replace(Seen(), registers={MeterRole.PRODUCTION: held}), configuration(), NOW)
-
-    assert "HELD: it fell to 0.003 kWh" in screen
-
-
-def test_status_shows_the_chains_side() -> None:
-    state = HouseholdState(
-        enrolled=True, active=False, epoch=2, sequence=9, taken_at=1, produced_wh=1, consumed_wh=2, tokens_wh=3,
-        rated_power_w=4,
-    )  # fmt: skip
-    seen = replace(
-        Seen(),
-        household=(state, Head(77, "0x", 1)),
-        parameters=Parameters(900, 1, 1, 1, paused=True),
-        telemetry_mark=(2, 8),
-    )
-
-    screen = status.told(seen, configuration(enabled=True, host="127.0.0.1"), NOW)
-
-    assert "SUSPENDED, epoch 2, reading 9: produced 0.001 kWh" in screen
-    assert "PAUSED, a reading every 900 s" in screen
-    assert "the broker took everything up to epoch 2, reading 8" in screen
-    not_enrolled = replace(seen, household=(replace(state, enrolled=False), Head(77, "0x", 1)))
-    assert "prosumer-agent enrol" in status.told(not_enrolled, configuration(), NOW)
-
-
-def test_status_for_a_program_names_every_fact() -> None:
-    state = HouseholdState(
-        enrolled=True, active=True, epoch=2, sequence=9, taken_at=1, produced_wh=1, consumed_wh=2, tokens_wh=3,
-        rated_power_w=4,
-    )  # fmt: skip
-
-    stated = json.loads(
-        table.as_json(
-            status.facts(replace(Seen(), household=(state, Head(77, "0x", 1)), telemetry_mark=(2, 8)), configuration())
-        )
-    )
-
-    assert stated["household"]["tokensWh"] == 3
-    assert stated["block"]["number"] == 77
-    assert stated["telemetryMark"] == {"epoch": 2, "sequence": 8}
-    unknown = status.facts(Seen(), configuration())
-    assert unknown["household"] is None
-    assert unknown["telemetryMark"] is None
-
-
-def test_status_shows_the_newest_warnings() -> None:
-    event = JournalEvent(
-        1, 1_782_104_400, "meter.lost", "warning", {"meter": "production", "advice": "look at the cable"}
-    )
-
-    assert "meter.lost production  look at the cable" in status.told(
-        replace(Seen(), events=[event]), configuration(), NOW
-    )
 
 
 # Enrolment.

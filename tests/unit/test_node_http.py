@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.adapters import http_line
-from agent.adapters.full_node import HttpRpc, RpcRefused
+from agent.adapters.full_node import HttpRpc
+from agent.adapters.node_faults import RpcRefused
 from agent.domain.errors import ConfigurationInvalid, NodeUnavailable
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.adapters.full_node import RpcRefused
+from agent.adapters.node_faults import RpcRefused
 from agent.domain.errors import NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import FeeQuote
 from agent.domain.outbox import Inclusion, Sighting, State

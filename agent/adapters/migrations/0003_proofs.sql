@@ -9,10 +9,11 @@ CREATE TABLE evidence (
     file BLOB NOT NULL
 ) STRICT;
 
--- Full nodes that were caught lying, and what they said.
+-- Full nodes that were caught lying, what they said, and until when they are not asked.
 CREATE TABLE lie (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
+    until INTEGER NOT NULL,
     node TEXT NOT NULL,
     area TEXT NOT NULL,
     why TEXT NOT NULL,
