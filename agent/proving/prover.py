@@ -49,12 +49,14 @@ class Following(Protocol):
     def pins(self) -> Pins:
         """What is pinned, with the validators known now."""
 
+    def followed_to(self) -> int:
+        """Number of the block up to which every vote is known."""
+
     def catch_up(self, source: Source) -> None:
         """Follow the chain's votes as this source tells it.
 
         Raises:
-            NodeUnavailable: there is more to be followed, or the source does not tell it.
-            BadEvidence: the source lied.
+            NodeUnavailable: there is more to be followed, or the source does not tell it; one that lied is put aside.
         """
 
 
@@ -226,7 +228,7 @@ class Prover:
 
     def _once_more(self, source: Source, claim: Claim, first: Questions, error: BadEvidence) -> Proof | None:
         if isinstance(error, UnknownSealer):
-            self._follow(source)
+            self._following.catch_up(source)
         second = Questions(source, first.consensus)
         try:
             return self._asked(second, claim)
@@ -239,13 +241,6 @@ class Prover:
                 raise NodeUnavailable(f"{again}; who may seal is being followed") from error
             self._nodes.caught(source.name, str(again), second.answers)
             raise NodeUnavailable(f"it lied: {again}") from error
-
-    def _follow(self, source: Source) -> None:
-        try:
-            self._following.catch_up(source)
-        except BadEvidence as error:
-            self._nodes.caught(source.name, str(error), [])
-            raise NodeUnavailable(f"it lied: {error}") from error
 
     def _asked(self, questions: Questions, claim: Claim) -> Proof | None:
         seen = self._slot
@@ -318,7 +313,7 @@ class Prover:
 
     def _known(self, questions: Questions) -> bool:
         """Whether who may seal was followed up to what was told, so that a stranger's seal is a lie."""
-        place = self._following.pins().place.number
+        place = self._following.followed_to()
         return all(_number(one) <= place for one in questions.answers if one["method"] == "eth_getBlockByNumber")
 
 

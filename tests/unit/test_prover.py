@@ -78,6 +78,9 @@ class World:
             def pins(self) -> Pins:
                 return self.world.pins
 
+            def followed_to(self) -> int:
+                return self.world.pins.place.number
+
             def catch_up(self, source: Any) -> None:  # noqa: ANN401 - a teller, which the port calls a source
                 self.world.catch_up(source)
 

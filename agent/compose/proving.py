@@ -1,0 +1,77 @@
+"""What proves, wired: pins, validators, full nodes and the journal's evidence."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+from agent.adapters.chain_rows import ChainRows
+from agent.adapters.evidence_rows import EvidenceRows
+from agent.adapters.journal import Journal
+from agent.adapters.lie_rows import LieRows
+from agent.adapters.node_pool import NodePool
+from agent.compose import parts
+from agent.configuration import Configuration
+from agent.proving.following import Following
+from agent.proving.heads import head_check
+from agent.proving.prover import Prover
+from agent.proving.validators import Validators
+from agent.stages.ports import Clock, Events
+
+
+@dataclass(frozen=True, slots=True)
+class Proving:
+    """The full nodes, and what proves what they say.
+
+    Attributes:
+        nodes: all of them.
+        prover: proves ends; None where the chain is unproven.
+        following: follows who may seal; None there too.
+    """
+
+    nodes: NodePool
+    prover: Prover | None
+    following: Following | None
+
+
+def open_proving(configuration: Configuration, *, journal: Journal, clock: Clock, events: Events) -> Proving:
+    """The full nodes of the pinned chain, each newest block checked, and what proves the household's own.
+
+    Args:
+        configuration: nodes, pins, depth.
+        journal: keeps evidence, lies, and who may seal.
+        clock: the wall clock and the monotonic one.
+        events: told of all that.
+    """
+    pins, lies = parts.light_pins(configuration), LieRows(journal)
+    if pins is None:
+        nodes = parts.open_nodes(configuration, events, keep_lie=lies.keep, lies=lies.newest())
+        return Proving(nodes, None, None)
+    validators = Validators(pins, ChainRows(journal))
+    if validators.begun_anew:
+        events.warning(
+            "validators.begun_anew",
+            problem=validators.begun_anew,
+            advice="the chain's votes are followed again from the pinned block; nothing is lost by it",
+        )
+    nodes = parts.open_nodes(
+        configuration,
+        events,
+        check_head=head_check(validators.known, pins.rules),
+        keep_lie=lies.keep,
+        lies=lies.newest(),
+    )
+    following = Following(validators=validators, pins=pins, nodes=nodes, events=events)
+    prover = Prover(
+        household=configuration.household.account,
+        nodes=nodes,
+        following=following,
+        rows=EvidenceRows(journal),
+        events=events,
+        depth=configuration.chain.depth,
+        monotonic=time.monotonic,
+        now=lambda: clock.now_ms() // 1000,
+        random=random.random,
+    )
+    return Proving(nodes, prover, following)

@@ -1,0 +1,154 @@
+"""Following who may seal: one loop of the daemon, and the prover when it meets a seal that it does not know."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from agent.domain.errors import BadEvidence, JournalBusy, NodeUnavailable, UnknownSealer
+from agent.light.evidence import Pins
+from agent.light.hashing import shown
+from agent.proving.questions import Questions, Source, Told
+from agent.proving.validators import Validators
+
+
+class Nodes(Protocol):
+    """The full nodes, one by one."""
+
+    @property
+    def unknown_sealer(self) -> bool:
+        """Whether the newest block of one is sealed by somebody who is not known."""
+
+    def sources(self) -> Sequence[Source]:
+        """Those that may be asked for proofs now, the own area's first."""
+
+    def caught(self, name: str, why: str, told: object) -> None:
+        """One of them lied: ask it nothing more, and keep what it told."""
+
+
+class Events(Protocol):
+    """Where it is told that validators changed."""
+
+    def info(self, event: str, **facts: object) -> None:
+        """Something in good order."""
+
+    def warning(self, event: str, **facts: object) -> None:
+        """A fault that the agent itself will try to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A source, and what it told, kept in case it lied."""
+
+    source: Source
+    answers: list[Told] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs."""
+        return self.source.name
+
+    def call(self, method: str, params: list[object]) -> object:
+        """The ``result`` of one request; raises NodeUnavailable."""
+        told = self.source.call(method, params)
+        # The last few show what was wrong; two hundred headers of one step would only hide it.
+        del self.answers[:-8]
+        self.answers.append({"method": method, "params": params, "result": told})
+        return told
+
+
+class Following:
+    """Keeps who may seal up to date; a lock makes one thread at a time follow.
+
+    Args:
+        validators: those that are known, and what follows them.
+        pins: what was pinned.
+        nodes: who is asked.
+        events: told of each change.
+    """
+
+    def __init__(self, *, validators: Validators, pins: Pins, nodes: Nodes, events: Events) -> None:
+        self._validators = validators
+        self._pins = pins
+        self._nodes = nodes
+        self._events = events
+        self._lock = threading.Lock()
+        self._stuck = False
+
+    def pins(self) -> Pins:
+        """What is pinned, with the validators that are known now.
+
+        The place itself stays the pinned one: evidence that began right behind a newer place would be held against a
+        block that a reorganisation may still replace.
+        """
+        return replace(self._pins, place=replace(self._pins.place, validators=self._validators.known()))
+
+    def followed_to(self) -> int:
+        """Number of the block up to which every vote is known."""
+        return self._validators.place.number
+
+    def run_once(self) -> bool:
+        """One step towards the newest block; returns whether another would lead further."""
+        with self._lock:
+            for source in self._nodes.sources():
+                try:
+                    more = self._step(source, wanted=self._nodes.unknown_sealer)
+                except (NodeUnavailable, JournalBusy):  # others, and the next turn, are asked
+                    continue
+                except UnknownSealer as error:
+                    self._tell_stuck(str(error))
+                    continue
+                self._stuck = False
+                return more
+            return False
+
+    def catch_up(self, source: Source) -> None:
+        """Follow the chain's votes as this source tells it, one step.
+
+        Raises:
+            NodeUnavailable: there is more to be followed, or it does not tell it.
+            JournalBusy: the journal takes nothing now.
+        """
+        with self._lock:
+            try:
+                more = self._step(source, wanted=True)
+            except UnknownSealer as error:
+                self._tell_stuck(str(error))
+                raise NodeUnavailable(str(error)) from error
+            if more:
+                raise NodeUnavailable(f"who may seal is being followed; block {self.followed_to()} is reached")
+
+    def _step(self, source: Source, *, wanted: bool) -> bool:
+        before, heard = self._validators.known(), Heard(source)
+        try:
+            head = Questions(heard, self._pins.rules.consensus).newest()
+            more = self._validators.catch_up(heard, head, wanted=wanted)
+        except UnknownSealer:
+            raise
+        except BadEvidence as error:
+            self._nodes.caught(source.name, str(error), heard.answers)
+            raise NodeUnavailable(f"it lied: {error}") from error
+        finally:
+            self._tell_change(before)
+        return more
+
+    def _tell_change(self, before: tuple[bytes, ...]) -> None:
+        after = self._validators.known()
+        if after != before:
+            self._events.info(
+                "validators.changed",
+                block=self.followed_to(),
+                joined=[shown(one) for one in after if one not in before],
+                left=[shown(one) for one in before if one not in after],
+            )
+
+    def _tell_stuck(self, problem: str) -> None:
+        if not self._stuck:
+            self._stuck = True
+            self._events.warning(
+                "validators.unknown",
+                problem=problem,
+                advice="ask the distribution company for the validators of now, and pin them with a checkpoint",
+            )
