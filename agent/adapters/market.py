@@ -80,6 +80,7 @@ class Market:
 
     def __init__(self, abi: Sequence[Mapping[str, Any]]) -> None:
         self._functions = {item["name"]: _Item.of(item) for item in abi if item["type"] == "function"}
+        self._selectors = {item.selector: item for item in self._functions.values()}
         errors = [_Item.of(item) for item in (*_BUILT_IN, *abi) if item["type"] == "error"]
         self._errors = {error.selector: error for error in errors}
         constructor = next((item for item in abi if item["type"] == "constructor"), {})
@@ -142,6 +143,20 @@ class Market:
                 return None
             return made(*values)
         return None
+
+    def called(self, data: bytes) -> tuple[str, dict[str, object]] | None:
+        """Which function calldata calls, and with what, by name; None if it is none of the contract's, or not whole.
+
+        Bytes are ``0x`` hex, addresses checksummed, a struct is a dictionary, a list a list.
+        """
+        item = self._selectors.get(data[:_SELECTOR_BYTES])
+        if item is None:
+            return None
+        try:
+            values = decode(_types(item.inputs), data[_SELECTOR_BYTES:])
+        except (DecodingError, OverflowError, ValueError):
+            return None
+        return item.name, _shown(item.inputs, values)
 
     def read(self, function: str, data: bytes) -> dict[str, Any]:
         """What a function returned, by name; a single returned struct is opened.
@@ -276,6 +291,19 @@ def _named(components: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> di
         part["name"]: _named(part["components"], value) if part["type"] == "tuple" else value
         for part, value in zip(components, values, strict=True)
     }
+
+
+def _shown(parts: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> dict[str, object]:
+    return {part["name"]: _one_shown(part, value) for part, value in zip(parts, values, strict=True)}
+
+
+def _one_shown(part: Mapping[str, Any], value: Any) -> object:  # noqa: ANN401 - the type is the contract's
+    kind = str(part["type"])
+    if kind.endswith("]"):
+        return [_one_shown({**part, "type": kind[: kind.rindex("[")]}, one) for one in value]
+    if kind == "tuple":
+        return _shown(part["components"], value)
+    return str(to_checksum_address(value)) if kind == "address" else _plain(part, value)
 
 
 def _plain(part: Mapping[str, Any], value: object) -> object:

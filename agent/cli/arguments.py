@@ -140,6 +140,10 @@ def parser() -> argparse.ArgumentParser:
             parent=listing,
         )
     )
+    _evidence(
+        command("evidence", "What proves a transaction or a reading to anybody.", module="evidence", parent=shared),
+        listing,
+    )
     trading_arguments.add(command, listing)
     return line
 
@@ -154,6 +158,19 @@ def _invoice(invoice: argparse.ArgumentParser) -> None:
     invoice.add_argument("--language", choices=("en", "fa"), help="of that page, instead of invoice.language")
     invoice.add_argument(
         "--compare", type=Path, metavar="FILE", help="the operator's invoice (JSON); exit code 1 if it differs"
+    )
+
+
+def _evidence(evidence: argparse.ArgumentParser, listing: argparse.ArgumentParser) -> None:
+    actions = evidence.add_subparsers(required=True, metavar="ACTION", dest="action")
+    about = "Check an evidence file without asking anybody; exit code 0 if it is proven, else 1."
+    verify = actions.add_parser("verify", help=about, description=about, parents=[listing])
+    verify.add_argument("file", type=Path, metavar="FILE", help="the evidence, a JSON file")
+    verify.add_argument(
+        "--pins",
+        type=Path,
+        metavar="FILE",
+        help="a TOML file with the [chain] section that the distribution company states (default: the configuration's)",
     )
 
 

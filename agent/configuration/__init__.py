@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from agent.configuration.places import placed, told_where
@@ -56,6 +56,7 @@ __all__ = [
     "load",
     "load_keystore",
     "load_models_directory",
+    "load_pins",
     "told_where",
 ]
 
@@ -109,6 +110,23 @@ def load_models_directory(path: Path, environ: Mapping[str, str]) -> Path:
         raise _invalid(error, _ModelsAlone, path, environ) from None
 
 
+def load_pins(path: Path, environ: Mapping[str, str], option: str = "--config") -> PinSettings:
+    """The chain's section alone, and of it what proofs rest on: who verifies evidence needs no meters and no nodes.
+
+    Args:
+        path: a configuration, or a file that holds only ``[chain]``, as ``prosumer-operator deploy`` prints it.
+        environ: as for ``load``.
+        option: by which the file is named on the command line.
+
+    Raises:
+        ConfigurationInvalid: the file is no TOML, or a pin is missing or wrong.
+    """
+    try:
+        return _PinsAlone.read(path, environ, option).chain
+    except ValidationError as error:
+        raise _invalid(error, _PinsAlone, path, environ) from None
+
+
 def _invalid(
     error: ValidationError, root: type[BaseModel], path: Path, environ: Mapping[str, str]
 ) -> ConfigurationInvalid:
@@ -119,6 +137,16 @@ class _KeystoreAlone(Settled):
     model_config = SettingsConfigDict(extra="ignore")
 
     keystore: KeystoreSettings = KeystoreSettings()
+
+
+class _ChainWithoutNodes(PinSettings):
+    nodes: object = None  # may be there, and is not looked at
+
+
+class _PinsAlone(Settled):
+    model_config = SettingsConfigDict(extra="ignore")
+
+    chain: _ChainWithoutNodes = Field(description="a section, as prosumer-operator deploy prints it")
 
 
 class _ModelsFolder(BaseModel):

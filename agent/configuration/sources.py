@@ -36,18 +36,19 @@ class Settled(BaseSettings):
     )
 
     @classmethod
-    def read(cls, file: Path | None, environ: Mapping[str, str]) -> Self:
+    def read(cls, file: Path | None, environ: Mapping[str, str], option: str = "--config") -> Self:
         """Read and check.
 
         Args:
             file: the TOML file, if there is one.
             environ: the environment; only what begins with ``PREFIX`` is looked at, and it wins over the file.
+            option: by which the file is named on the command line.
 
         Raises:
             ConfigurationInvalid: the file cannot be read, or is no TOML.
             pydantic.ValidationError: with every wrong value, of both places.
         """
-        handed_in: dict[str, Any] = {"file": file, "environ": environ}
+        handed_in: dict[str, Any] = {"file": file, "environ": environ, "option": option}
         return cls(**handed_in)
 
     @classmethod
@@ -61,9 +62,9 @@ class Settled(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What a caller states, over the environment, over the file."""
         values = init_settings()
-        file, environ = values.pop("file", None), values.pop("environ", {})
+        file, environ, option = values.pop("file", None), values.pop("environ", {}), values.pop("option", "")
         given = InitSettingsSource(settings_cls, values), Variables(settings_cls, environ)
-        return given if file is None else (*given, ConfigurationFile(settings_cls, file))
+        return given if file is None else (*given, ConfigurationFile(settings_cls, file, option))
 
 
 class Variables(EnvSettingsSource):
@@ -104,13 +105,14 @@ class ConfigurationFile(TomlConfigSettingsSource):
     Args:
         settings_cls: whose keys they are.
         file: the file.
+        option: by which it is named on the command line.
 
     Raises:
         ConfigurationInvalid: it cannot be read, or is no TOML.
     """
 
-    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
-        self._file = file
+    def __init__(self, settings_cls: type[BaseSettings], file: Path, option: str) -> None:
+        self._file, self._option = file, option
         super().__init__(settings_cls, toml_file=file)
 
     def _read_files(self, *_: object, **__: object) -> dict[str, Any]:
@@ -121,12 +123,12 @@ class ConfigurationFile(TomlConfigSettingsSource):
                 content = file.read(_MOST_BYTES + 1)
             if len(content) > _MOST_BYTES:
                 raise ConfigurationInvalid(
-                    [f"{path}: is longer than {_MOST_BYTES} bytes; name the configuration's file"]
+                    [f"{path}: is longer than {_MOST_BYTES} bytes; name the right file with {self._option}"]
                 )
             return tomllib.loads(content.decode())
         except OSError as error:
             raise ConfigurationInvalid(
-                [f"{path}: cannot be read ({error.strerror}); name the file with --config"]
+                [f"{path}: cannot be read ({error.strerror}); name the file with {self._option}"]
             ) from None
         except UnicodeDecodeError as error:
             raise ConfigurationInvalid([f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8"]) from None

@@ -114,7 +114,8 @@ class Verdict:
 
     Attributes:
         outcome: in one word.
-        proves: what it shows, a sentence each; empty where it is refused. Where it is unproven, this is only claimed.
+        proves: what it shows, a sentence each, the first of the block; empty where it is refused. Where it is unproven,
+            this is only claimed.
         lacks: what it does not show, a sentence each; where it is refused, why.
         header: the block that the pieces lie in; None where it is refused.
         block_hash: its hash.
@@ -294,7 +295,7 @@ def _state(piece: StatePiece, header: Header, pins: Pins) -> tuple[Account, Hous
 
 
 def _sealed(run: _Run, pins: Pins) -> str:
-    what = f"Block {run.header.number} (0x{run.block_hash.hex()}, time {run.header.timestamp})"
+    what = f"Block {run.header.number} (0x{run.block_hash.hex()})"
     if pins.rules.consensus is Consensus.UNSEALED:
         return f"{what} fits together; nobody sealed it."
     if not run.validators:
