@@ -12,6 +12,7 @@ from agent.domain.market import ChainPin, Head, HouseholdState, Parameters
 _PARAMETERS = "parameters"
 _HOUSEHOLD = "household"
 _WRITTEN_FOR = "written_for"
+_FOLLOWED = "followed"
 
 
 class ChainRows:
@@ -70,3 +71,11 @@ class ChainRows:
     def set_household(self, household: HouseholdState, head: Head) -> None:
         """Keep what the contract holds of the household, and at which block."""
         self._journal.set_fact(_HOUSEHOLD, json.dumps({"state": asdict(household), "head": asdict(head)}))
+
+    def place(self) -> str | None:
+        """How far it was followed who may seal, as text; None if it never was."""
+        return self._journal.fact(_FOLLOWED)
+
+    def set_place(self, text: str) -> None:
+        """Keep how far it was followed."""
+        self._journal.set_fact(_FOLLOWED, text)

@@ -8,6 +8,7 @@ from pathlib import Path
 from agent.adapters.chain_rows import ChainRows
 from agent.adapters.decision_rows import DecisionRows
 from agent.adapters.event_rows import EventRows
+from agent.adapters.evidence_rows import EvidenceRows
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.lie_rows import LieRows
 from agent.adapters.meter_rows import MeterRows
@@ -17,7 +18,7 @@ from agent.domain.decisions import Decision
 from agent.domain.errors import BadRequest
 from agent.domain.lies import Lie
 from agent.domain.market import Head, HouseholdState, Parameters
-from agent.domain.outbox import State
+from agent.domain.outbox import Entry, State
 from agent.domain.readings import Flags, ReadingState
 from agent.domain.registers import RegisterState
 from agent.domain.samples import MeterRole
@@ -161,6 +162,24 @@ class JournalView:
     def decisions(self, limit: int) -> list[Decision]:
         """What the standing rule decided after the latest intervals, newest first."""
         return DecisionRows(self._journal).newest(limit)
+
+    def entry_of(self, tx_hash: str) -> Entry | None:
+        """The entry that a transaction of the household belongs to; None if it is none of its."""
+        return OutboxRows(self._journal).by_transaction(tx_hash)
+
+    def evidence_of(self, tx_hash: str) -> str | None:
+        """The evidence file that is kept of a transaction."""
+        kept = EvidenceRows(self._journal).of_transaction(tx_hash)
+        return None if kept is None else kept.file
+
+    def slot_evidence(self) -> str | None:
+        """The newest evidence file of the household's slot that is kept."""
+        kept = EvidenceRows(self._journal).slot()
+        return None if kept is None else kept.file
+
+    def place(self) -> str | None:
+        """How far the validators were followed, as text."""
+        return ChainRows(self._journal).place()
 
     def _counts(self, table: str) -> list[tuple[str, int]]:
         queries = {

@@ -87,6 +87,13 @@ class OutboxRows:
         row = self._journal.one("SELECT * FROM entry WHERE key = ?", (key,))
         return None if row is None else self._entry(row)
 
+    def by_transaction(self, tx_hash: str) -> Entry | None:
+        """The entry that a signed transaction belongs to, mined or not; None if it is none of ours."""
+        row = self._journal.one(
+            "SELECT entry.* FROM entry JOIN attempt ON attempt.entry_id = entry.id WHERE tx_hash = ?", (tx_hash,)
+        )
+        return None if row is None else self._entry(row)
+
     def why(self, entry_id: int) -> str:
         """Why an entry is in its state, in words; empty in good order."""
         row = self._journal.one("SELECT why FROM entry WHERE id = ?", (entry_id,))

@@ -163,6 +163,17 @@ def _invoice(invoice: argparse.ArgumentParser) -> None:
 
 def _evidence(evidence: argparse.ArgumentParser, listing: argparse.ArgumentParser) -> None:
     actions = evidence.add_subparsers(required=True, metavar="ACTION", dest="action")
+    about = "Write one file that proves a transaction, or your readings, to anybody who has the pins."
+    export = actions.add_parser("export", help=about, description=about, parents=[listing])
+    what = export.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "transaction", nargs="?", type=typed.tx_hash, metavar="TX", help="hash of one of your own transactions"
+    )
+    what.add_argument("--readings", action="store_true", help="your newest reading in the market, and so all before it")
+    export.add_argument(
+        "--linked", action="store_true", help="with every header since the pinned block, so that none is taken as given"
+    )
+    export.add_argument("--output", type=Path, metavar="FILE", help="the file (default: evidence-....json)")
     about = "Check an evidence file without asking anybody; exit code 0 if it is proven, else 1."
     verify = actions.add_parser("verify", help=about, description=about, parents=[listing])
     verify.add_argument("file", type=Path, metavar="FILE", help="the evidence, a JSON file")

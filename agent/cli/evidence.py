@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 
-from agent.cli import evidence_screen
-from agent.configuration import load_pins
+from agent.cli import evidence_screen, table
+from agent.configuration import load, load_pins
+from agent.domain.errors import BadRequest
 from agent.light.evidence import Outcome
 
 PROVEN, NOT_PROVEN = 0, 1
@@ -14,9 +16,36 @@ PROVEN, NOT_PROVEN = 0, 1
 
 def command(asked: argparse.Namespace) -> int:
     """Carry out ``evidence``."""
-    match asked.action:
-        case _:
-            return _verify(asked)
+    return _export(asked) if asked.action == "export" else _verify(asked)
+
+
+def _export(asked: argparse.Namespace) -> int:
+    """Write one file that proves a transaction, or all readings up to now, to whoever has the pins.
+
+    Raises:
+        BadRequest: the transaction is none of the household's or not mined, or the file is there already.
+        NodeUnavailable: the journal keeps no evidence of it, and no full node proves it now.
+    """
+    configuration = load(asked.config, os.environ)
+    name = "readings" if asked.transaction is None else asked.transaction[2:10]
+    output: Path = asked.output or Path(f"evidence-{name}.json")
+    if output.exists():
+        raise BadRequest(f"{output} is there already; move it away, or name another file with --output")
+    # Here, so that misuse is told without loading the chain's library.
+    from agent.compose.exporting import export_readings, export_transaction, save  # noqa: PLC0415
+    from agent.compose.verifying import check  # noqa: PLC0415
+
+    if asked.transaction is None:
+        found = export_readings(configuration, linked=asked.linked)
+    else:
+        found = export_transaction(configuration, asked.transaction, linked=asked.linked)
+    save(output, found)
+    checked = check(output, configuration.chain)
+    if asked.json:
+        print(table.as_json({"file": output, "source": found.source, "outcome": checked.verdict.outcome}))
+    else:
+        print(f"{output}, from {found.source}.\n{evidence_screen.told(checked)}")
+    return PROVEN if checked.verdict.outcome is Outcome.PROVEN else NOT_PROVEN
 
 
 def _verify(asked: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from agent.domain.orders import MOST_NUMBER
 
 _MOST_ROWS = 100_000
 _SECONDS = {"min": 60, "h": 3_600, "d": 86_400}
+_HASH = re.compile(r"0x[0-9a-f]{64}")
 _SPAN = re.compile(r"([0-9]{1,6})(min|h|d)")
 
 
@@ -56,3 +57,10 @@ def order(text: str) -> tuple[str, int]:
         return an_address(seller), number(rest)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def tx_hash(text: str) -> str:
+    """A transaction's hash, in small digits."""
+    if not _HASH.fullmatch(text.lower()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no transaction's hash; 0x and 64 hexadecimal digits are")
+    return text.lower()

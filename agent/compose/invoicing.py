@@ -9,10 +9,10 @@ from pathlib import Path
 import structlog
 
 from agent.adapters import calendars
-from agent.adapters.invoice_files import read, write
 from agent.adapters.invoice_pages import Heading, page
 from agent.adapters.invoice_words import Tongue
 from agent.adapters.own_ledger import OwnLedger
+from agent.adapters.private_files import read, write
 from agent.configuration import Configuration
 from agent.domain.errors import BadRequest
 from agent.domain.invoices import Invoice, Period

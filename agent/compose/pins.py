@@ -31,3 +31,9 @@ def pins_of(chain: PinSettings) -> Pins | None:
             validators=tuple(sorted(bytes.fromhex(one[2:]) for one in chain.validators)),
         ),
     )
+
+
+def unsealed(chain: PinSettings) -> Pins:
+    """Pins of a development chain: what fits together under them is unproven."""
+    genesis = Place(0, bytes.fromhex(chain.genesis[2:]), ())
+    return Pins(chain_pin(chain), Rules(Consensus.UNSEALED), genesis)

@@ -8,15 +8,13 @@ from pathlib import Path
 
 from agent.adapters.deployments import load_market, load_market_logs
 from agent.adapters.market_logs import Log
-from agent.compose.pins import chain_pin, pins_of
+from agent.compose.pins import pins_of, unsealed
 from agent.configuration import PinSettings
 from agent.domain.errors import BadEvidence, BadRequest, NodeUnavailable
 from agent.domain.market_calls import MarketCall
 from agent.domain.market_events import MarketEvent
 from agent.light import evidence_file
-from agent.light.evidence import Evidence, Pins, Verdict, verify
-from agent.light.headers import Consensus
-from agent.light.seals import Place, Rules
+from agent.light.evidence import Evidence, Verdict, verify
 
 __all__ = ["Call", "Checked", "check"]
 
@@ -62,7 +60,7 @@ def check(path: Path, chain: PinSettings) -> Checked:
         BadRequest: it cannot be read, or is no evidence.
     """
     evidence = _read(path)
-    verdict = verify(evidence, pins_of(chain) or _unsealed(chain))
+    verdict = verify(evidence, pins_of(chain) or unsealed(chain))
     events, unread = _events(verdict, chain.contract)
     return Checked(evidence, verdict, _call(verdict, chain.contract), events, unread)
 
@@ -81,11 +79,6 @@ def _read(path: Path) -> Evidence:
     except (UnicodeDecodeError, BadEvidence) as error:
         why = str(error) if isinstance(error, BadEvidence) else f"byte {error.start} is not ASCII"
         raise BadRequest(f"{path}: is no evidence: {why}") from error
-
-
-def _unsealed(chain: PinSettings) -> Pins:
-    genesis = Place(0, bytes.fromhex(chain.genesis[2:]), ())
-    return Pins(chain_pin(chain), Rules(Consensus.UNSEALED), genesis)
 
 
 def _call(verdict: Verdict, contract: str) -> Call | None:

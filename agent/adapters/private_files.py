@@ -1,4 +1,4 @@
-"""Invoices as files: nobody but their owner reads them, and a file is the old one or the new one, never a half."""
+"""Files of the household: nobody but their owner reads them, and each is the old one or the new one, never a half."""
 
 from __future__ import annotations
 

@@ -1,0 +1,146 @@
+"""What ``evidence export`` needs: the journal's own evidence, and full nodes for what it does not keep."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from agent.adapters import private_files
+from agent.adapters.journal_view import JournalView
+from agent.compose import parts
+from agent.compose.looking import open_journal_view
+from agent.compose.pins import unsealed
+from agent.configuration import Configuration
+from agent.domain.errors import BadEvidence, BadRequest, NodeUnavailable
+from agent.domain.outbox import Entry
+from agent.light import evidence_file
+from agent.light.evidence import Evidence, Pins
+from agent.proving import exporting, places
+from agent.proving.heads import head_check
+from agent.proving.questions import Source
+
+__all__ = ["Export", "export_readings", "export_transaction", "save"]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Evidence for others.
+
+    Attributes:
+        file: the evidence file's text.
+        source: who told it, in words.
+    """
+
+    file: str
+    source: str
+
+
+def export_transaction(configuration: Configuration, tx_hash: str, *, linked: bool) -> Export:
+    """The evidence of one of the household's own transactions: the journal's, or else a full node's, checked.
+
+    Args:
+        configuration: journal, pins and nodes.
+        tx_hash: ``0x`` hex; of a transaction whose fee was raised, any of its hashes.
+        linked: with every header from the pinned block on.
+
+    Raises:
+        BadRequest: it is none of the household's, or not mined.
+        NodeUnavailable: no full node proved it.
+    """
+    view = open_journal_view(configuration)
+    try:
+        entry = view.entry_of(tx_hash)
+        if entry is None:
+            raise BadRequest(
+                f"{tx_hash} is none of this household's transactions; 'prosumer-agent readings' and 'orders' show them"
+            )
+        kept = None if linked else view.evidence_of(tx_hash)
+        if kept is not None:
+            return Export(kept, "the journal")
+        mined = _mined(entry)
+        pins = _pins_now(configuration, view)
+    finally:
+        view.close()
+    return _asked(configuration, pins, lambda source: exporting.of_transaction(source, pins, mined, linked=linked))
+
+
+def export_readings(configuration: Configuration, *, linked: bool) -> Export:
+    """The evidence of the household's slot, which covers every reading up to now.
+
+    Raises:
+        NodeUnavailable: no full node proved it, and the journal keeps none either.
+    """
+    view = open_journal_view(configuration)
+    try:
+        kept, pins = view.slot_evidence(), _pins_now(configuration, view)
+    finally:
+        view.close()
+    account, depth = configuration.household.account, configuration.chain.depth
+    try:
+        return _asked(
+            configuration, pins, lambda source: exporting.of_slot(source, pins, account, depth, linked=linked)
+        )
+    except NodeUnavailable:
+        if kept is None or linked:
+            raise
+        return Export(kept, "the journal, since no full node proves a newer one now")
+
+
+def save(path: Path, export: Export) -> None:
+    """Write the evidence, whole or not at all.
+
+    Raises:
+        BadRequest: it cannot be written.
+    """
+    private_files.write(path, export.file.encode("ascii"))
+
+
+def _mined(entry: Entry) -> str:
+    if entry.inclusion is None:
+        raise BadRequest(f"that transaction is {entry.state}, and not mined yet; nothing can be proven of it")
+    return entry.inclusion.tx_hash
+
+
+def _pins_now(configuration: Configuration, view: JournalView) -> Pins:
+    """The pins, with the validators as the agent has followed them."""
+    pins = parts.light_pins(configuration)
+    if pins is None:
+        return unsealed(configuration.chain)
+    kept = view.place()
+    if kept is None:
+        return pins
+    try:
+        place = places.read(kept, pins)
+    except BadEvidence:  # of other pins: the agent begins anew too, and says so
+        return pins
+    return replace(pins, place=replace(pins.place, validators=place.validators))
+
+
+def _asked(configuration: Configuration, pins: Pins, gather: Callable[[Source], Evidence]) -> Export:
+    proven = not configuration.chain.unproven
+    nodes = parts.open_nodes(
+        configuration,
+        structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=_QUIET),
+        check_head=head_check(lambda: pins.place.validators, pins.rules) if proven else None,
+    )
+    problems = []
+    try:
+        nodes.statuses()
+        for source in nodes.sources():
+            try:
+                return Export(evidence_file.written(gather(source)), source.name)
+            except BadEvidence as error:
+                problems.append(f"{source.name} told what cannot be true: {error}")
+            except NodeUnavailable as error:
+                problems.append(f"{source.name}: {error}")
+    finally:
+        nodes.close()
+    raise NodeUnavailable(f"no full node proves it: {'; '.join(problems) or 'none answers'}")
+
+
+_QUIET = structlog.make_filtering_bound_logger(logging.ERROR)
