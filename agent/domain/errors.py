@@ -16,7 +16,7 @@
     │   ├── MeterMisconfigured a setting, a register or an identity that a person must put right
     │   ├── BadReading         a reading that does not verify or that the contract will never take
     │   ├── BadEvidence        a header, seal, proof, transaction or receipt that does not check out
-    │   │   └── UnknownSealer  in order, but sealed by somebody who is not known to be a validator (yet)
+    │   │   └── UnknownSealer  in order, but sealed as if the validators were others than are known (yet)
     │   ├── Rejected           a transaction that the contract rejects
     │   └── BadRequest         a person's command that cannot be carried out as it was given
     └── Stop                   a person must act before this part may go on
@@ -91,9 +91,9 @@ class BadEvidence(Refuse):
 
 
 class UnknownSealer(BadEvidence):
-    """A block is sealed by somebody who is not known as a validator.
+    """A block is sealed as if the validators were others than those that are known.
 
-    That is a lie, or a validator was voted in: following the headers from the pinned block shows which.
+    That is a lie, or they changed by votes: following the headers from the pinned block shows which.
     """
 
 

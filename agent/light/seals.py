@@ -89,7 +89,8 @@ def follow(place: Place, header: Header, rules: Rules) -> Place:
     """One block further.
 
     Raises:
-        UnknownSealer: it follows, and who sealed it is not known to be a validator.
+        UnknownSealer: it follows, and would be right if others were validators than those that are known: by who sealed
+            it, whom it lists, whose turn it says it was, or how soon its signer sealed again.
         BadEvidence: the header does not follow, or is not sealed as the rules ask.
     """
     what = f"block {header.number}"
@@ -139,10 +140,10 @@ def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Pla
     count = len(place.validators)
     for number, earlier in place.recent:
         if earlier == signed_by and number > header.number - (count // 2 + 1):
-            raise BadEvidence(f"{what} is sealed by {shown(signed_by)}, who sealed block {number} just before")
+            raise UnknownSealer(f"{what} is sealed by {shown(signed_by)}, who sealed block {number} just before")
     in_turn = place.validators[header.number % count] == signed_by
     if header.difficulty != (_IN_TURN if in_turn else _OUT_OF_TURN):
-        raise BadEvidence(f"{what}: its difficulty {header.difficulty} does not say whether its signer was in turn")
+        raise UnknownSealer(f"{what}: its difficulty {header.difficulty} does not say whether its signer was in turn")
     validators, votes = place.validators, () if checkpoint else place.votes
     if not checkpoint and header.miner != _NOBODY:
         vote = bft.Vote(header.miner, add=header.nonce == _FOR)
@@ -155,6 +156,8 @@ def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Pla
 def _check_clique_form(place: Place, header: Header, what: str, *, checkpoint: bool) -> None:
     if header.mix_hash != NO_MIX:
         raise BadEvidence(f"{what}: its mix hash is not 0, so Clique did not seal it")
+    if header.difficulty not in {_OUT_OF_TURN, _IN_TURN}:
+        raise BadEvidence(f"{what}: its difficulty {header.difficulty} says neither in turn nor out of turn")
     listed = clique_signers(header.extra_data, what)
     if not checkpoint:
         if listed:
@@ -166,7 +169,7 @@ def _check_clique_form(place: Place, header: Header, what: str, *, checkpoint: b
         raise BadEvidence(f"{what} is a checkpoint, and votes")
     if listed != place.validators:
         told = ", ".join(shown(one) for one in listed)
-        raise BadEvidence(f"{what} is a checkpoint of the signers {told}, which are not those that are known")
+        raise UnknownSealer(f"{what} is a checkpoint of the signers {told}, which are not those that are known")
 
 
 def _clique_vote(
@@ -196,9 +199,11 @@ def _follow_bft(place: Place, header: Header, rules: Rules, what: str) -> Place:
             raise BadEvidence(f"{what} names validators or votes, where a contract names them")
     elif extra.validators != place.validators:
         told = ", ".join(shown(one) for one in extra.validators) or "none"
-        raise BadEvidence(f"{what} names as validators {told}, which are not those that are known")
+        raise UnknownSealer(f"{what} names as validators {told}, which are not those that are known")
     if header.miner not in place.validators:
         raise UnknownSealer(f"{what} is proposed by {shown(header.miner)}, who is no validator")
+    if rules.named_by_contract and 0 < len(extra.seals) < quorum(len(place.validators)):
+        raise UnknownSealer(f"{what} has {len(extra.seals)} seals, which are too few of the validators that are known")
     _check_commits(place.validators, keccak(header.with_extra(extra.sealed_part(ibft2=ibft2))), extra.seals, what)
     validators, votes = place.validators, place.votes
     if header.number % rules.epoch == 0:

@@ -1,0 +1,240 @@
+"""Who may seal, kept up with the chain: by jumps over epochs from the pinned block, header by header where one fails.
+
+A place is kept only where nothing is reorganised any more: QBFT's and IBFT 2's blocks at once, a Clique block when more
+than half of the validators known before have sealed it or blocks after it (``agent.light.checkpoints`` says why).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
+from agent.light import checkpoints, gathering, seals
+from agent.light.evidence import Pins
+from agent.light.headers import Consensus, Header, block_hash
+from agent.light.quantities import shown
+from agent.light.seals import Place
+from agent.proving import places
+
+STEP = 200
+"""Headers that are followed at a time, and written down once: 0.3 MB, and some seconds of a small board."""
+
+
+class Source(Protocol):
+    """A full node, which need not be honest."""
+
+    @property
+    def name(self) -> str:
+        """Which one."""
+
+    def call(self, method: str, params: list[object]) -> object:
+        """The ``result`` of one request.
+
+        Raises:
+            NodeUnavailable: it gave no usable answer.
+        """
+
+
+class PlaceRows(Protocol):
+    """Where the place outlives a restart."""
+
+    def place(self) -> str | None:
+        """The text that was kept last."""
+
+    def set_place(self, text: str) -> None:
+        """Keep it."""
+
+
+class Validators:
+    """The validators that are known, as far as the chain was followed.
+
+    One thread catches up; any may read.
+
+    Attributes:
+        begun_anew: why a place that was kept is not used, and the pinned one is; empty where it is.
+    """
+
+    def __init__(self, pins: Pins, rows: PlaceRows) -> None:
+        self._pins = replace(pins, place=replace(pins.place, validators=tuple(sorted({*pins.place.validators}))))
+        self._rows = rows
+        self._clique = pins.rules.consensus is Consensus.CLIQUE
+        self._refused: set[tuple[str, int]] = set()
+        self.begun_anew = ""
+        self._place = self._kept()
+
+    @property
+    def place(self) -> Place:
+        """The last block that was followed, and who may seal the next one."""
+        return self._place
+
+    def pins(self) -> Pins:
+        """The pins, with the place as it has come."""
+        return replace(self._pins, place=self._place)
+
+    def known(self) -> tuple[bytes, ...]:
+        """Who may seal, 20 bytes each, ascending."""
+        return self._place.validators
+
+    def catch_up(self, source: Source, head: int, *, wanted: bool) -> bool:
+        """One step towards the head: a jump to an epoch's block, or some two hundred headers.
+
+        Args:
+            source: whom to ask.
+            head: number of its newest block.
+            wanted: to follow within the epoch too, since something is sealed by somebody unknown.
+
+        Returns:
+            Whether another step would lead further.
+
+        Raises:
+            BadEvidence: the source said what cannot be true.
+            UnknownSealer: validators changed in a way that cannot be followed: a contract names them, or the pinned
+                place lies within an epoch, whose votes are not known.
+            NodeUnavailable: it gave no usable answer, or its chain was reorganised in between.
+        """
+        began, epoch = self._place.number, self._pins.rules.epoch
+        settled = head - self._behind()
+        newest = settled // epoch * epoch
+        following = (began // epoch + 1) * epoch
+        refused = False
+        for number in sorted({newest, following}, reverse=True):
+            if not began < number <= newest:
+                continue
+            if self._jump(source, number, head):
+                return self._place.number < newest or (wanted and self._place.number < settled)
+            refused = True
+        if began >= settled or not (wanted or refused):
+            return False
+        last = began + max(STEP, 2 * len(self.known()))
+        if refused:  # and what comes after this epoch is jumped to again
+            last = min(last, following + (len(self.known()) if self._clique else 0))
+        self._follow(source, min(head, last))
+        return self._place.number > began and (self._place.number < newest or (wanted and self._place.number < settled))
+
+    def _kept(self) -> Place:
+        text = self._rows.place()
+        if text is None:
+            return self._pins.place
+        try:
+            return places.read(text, self._pins)
+        except BadEvidence as error:
+            self.begun_anew = str(error)
+            return self._pins.place
+
+    def _behind(self) -> int:
+        """How many blocks must follow one before a place may be put on it, at least."""
+        return len(self.known()) // 2 if self._clique else 0
+
+    def _keep(self, place: Place) -> None:
+        if place.validators != self._place.validators:
+            self._refused.clear()
+        if place != self._place:
+            self._rows.set_place(places.written(place, self._pins))
+            self._place = place
+
+    # --- Over epochs ---
+
+    def _jump(self, source: Source, number: int, head: int) -> bool:
+        """Whether the known validators vouch for an epoch's block; then the place is there."""
+        if (source.name, number) in self._refused:
+            return False
+        last = min(head, number + len(self.known())) if self._clique else number
+        try:
+            self._keep(checkpoints.jump(self._place, self._headers(source, number, last), self._pins.rules))
+        except UnknownSealer:
+            if self._pins.rules.named_by_contract:
+                raise
+            if not self._clique or last < head:  # otherwise more signers may come
+                self._refused.add((source.name, number))
+            return False
+        return True
+
+    # --- Header by header ---
+
+    def _follow(self, source: Source, last: int) -> None:
+        """Follow up to a block, and keep the newest place of those that cannot be reorganised."""
+        run = [self._place]
+        try:
+            for header in self._headers(source, self._place.number + 1, last):
+                if header.parent_hash != run[-1].block_hash:
+                    raise self._apart(source, header)
+                run.append(self._next(run[-1], header))
+        finally:  # what was followed is true, whatever comes after it
+            self._keep(self._settled(run))
+
+    def _next(self, place: Place, header: Header) -> Place:
+        try:
+            return seals.follow(place, header, self._pins.rules)
+        except UnknownSealer as error:
+            if self._pins.rules.named_by_contract or not self._knows_votes(place):
+                raise
+            raise BadEvidence(f"{error}, though every vote since block {self._pins.place.number} is known") from error
+
+    def _knows_votes(self, place: Place) -> bool:
+        """Whether no vote that counts can be unknown: those before a pinned place are, until its epoch is over."""
+        pinned, epoch = self._pins.place.number, self._pins.rules.epoch
+        return pinned % epoch == 0 or place.number // epoch > pinned // epoch
+
+    def _settled(self, run: Sequence[Place]) -> Place:
+        """The newest of consecutive places that nothing can reorganise any more; the first one is settled already."""
+        if not self._clique:
+            return run[-1]
+        sealers: list[bytes] = []
+        for place in reversed(run[1:]):
+            sealers.append(place.recent[-1][1])
+            if checkpoints.vouched(self.known(), sealers):
+                return place
+        return run[0]
+
+    def _apart(self, source: Source, header: Header) -> Exception:
+        """What to make of a header that does not hang on the place: sealed as it should be, it is of another fork."""
+        what = f"block {header.number} follows 0x{header.parent_hash.hex()}, not the place's 0x" + (
+            self._place.block_hash.hex()
+        )
+        if not self._clique:
+            return BadEvidence(f"{what}, which is final")
+        parent = self._header(source, self._place.number)
+        again = self._header(source, header.number)
+        if again.parent_hash == self._place.block_hash or again.parent_hash != self._hash(parent):
+            return NodeUnavailable(f"{what}: its chain was reorganised in between")
+        seals.follow(seals.before(header, self.known()), header, self._pins.rules)
+        return NodeUnavailable(f"{what}: a known validator sealed another fork; the next epoch's block decides")
+
+    # --- What a source tells ---
+
+    def _headers(self, source: Source, first: int, last: int) -> Iterator[Header]:
+        """Consecutive headers, one request each, as far as they are taken; each hangs on the one before it."""
+        before: Header | None = None
+        for number in range(first, last + 1):
+            header = self._header(source, number)
+            if before is not None and header.parent_hash != self._hash(before):
+                raise self._torn(source, before, header)
+            yield header
+            before = header
+
+    def _torn(self, source: Source, before: Header, header: Header) -> Exception:
+        """What to make of two headers that do not hang together: a reorganisation between two requests is no lie."""
+        again = [self._header(source, one.number) for one in (before, header)]
+        if [self._hash(one) for one in again] != [self._hash(one) for one in (before, header)]:
+            return NodeUnavailable(f"the chain was reorganised at block {before.number} while it was read")
+        return BadEvidence(
+            f"block {header.number} follows 0x{header.parent_hash.hex()}, and the same node's block {before.number} "
+            f"is 0x{self._hash(before).hex()}"
+        )
+
+    def _header(self, source: Source, number: int) -> Header:
+        told = source.call("eth_getBlockByNumber", [hex(number), False])
+        if told is None:
+            raise NodeUnavailable(f"it has no block {number}, though its head was further")
+        what = f"block {number}"
+        if not isinstance(told, dict):
+            raise BadEvidence(f"{what} is {shown(told)}, where an object belongs")
+        found = gathering.header(told, self._pins.rules.consensus, what)
+        if found.number != number:
+            raise BadEvidence(f"asked for block {number}, it told block {found.number}")
+        return found
+
+    def _hash(self, header: Header) -> bytes:
+        return block_hash(header, self._pins.rules.consensus)

@@ -1,0 +1,130 @@
+"""A consortium's chain, told over JSON-RPC as Besu and geth word it, and what follows it for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from eth_keys.datatypes import PrivateKey
+
+from agent.domain.errors import NodeUnavailable
+from agent.domain.market import ChainPin
+from agent.light import clique
+from agent.light.evidence import Pins
+from agent.light.headers import Consensus, Header, block_hash
+from agent.light.seals import Place, Rules
+from agent.proving.validators import Validators
+from tests.fakes.consortium import FOR, Consortium, address, keys
+
+EPOCH = 20
+
+_NAMES = {"uncles_hash": "sha3Uncles", "base_fee": "baseFeePerGas", "parent_beacon_root": "parentBeaconBlockRoot"}
+
+
+def told_of(header: Header, consensus: Consensus) -> dict[str, Any]:
+    """The header as ``eth_getBlockByNumber`` words it, without transactions."""
+    told: dict[str, Any] = {"hash": "0x" + block_hash(header, consensus).hex(), "transactions": []}
+    for one in fields(Header):
+        value = getattr(header, one.name)
+        first, *rest = one.name.split("_")
+        name = _NAMES.get(one.name, first + "".join(word.capitalize() for word in rest))
+        if value is not None:
+            told[name] = hex(value) if isinstance(value, int) else "0x" + value.hex()
+    return told
+
+
+class ChainSource:
+    """Answers from a consortium's headers.
+
+    Attributes:
+        chain: whose; tests change it while it is asked.
+        asked: the numbers of the blocks that were asked for.
+        before_answer: called with the number before each answer.
+        rewrite: what becomes of each answer.
+    """
+
+    def __init__(self, chain: Consortium, name: str = "north") -> None:
+        self.name = name
+        self.chain = chain
+        self.asked: list[int] = []
+        self.before_answer: Callable[[int], None] = lambda _: None
+        self.rewrite: Callable[[dict[str, Any]], Any] = lambda told: told
+        self.silent_from: int | None = None
+
+    @property
+    def head(self) -> int:
+        return len(self.chain.headers) - 1
+
+    def call(self, method: str, params: list[object]) -> object:
+        assert method == "eth_getBlockByNumber"
+        number, whole = params
+        assert whole is False
+        assert isinstance(number, str)
+        at = int(number, 16)
+        self.before_answer(at)
+        self.asked.append(at)
+        if self.silent_from is not None and at >= self.silent_from:
+            raise NodeUnavailable("no answer in time")
+        if at > self.head:
+            return None
+        return self.rewrite(told_of(self.chain.headers[at], self.chain.rules.consensus))
+
+
+class Rows:
+    """The journal's one row."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self.written = 0
+
+    def place(self) -> str | None:
+        return self.text
+
+    def set_place(self, text: str) -> None:
+        self.text, self.written = text, self.written + 1
+
+
+def begun(consensus: Consensus, sealers: int = 4, epoch: int = EPOCH) -> Consortium:
+    return Consortium(Rules(consensus, epoch=epoch), keys(sealers))
+
+
+def grow(chain: Consortium, to: int) -> None:
+    """Seal up to a block: in turn, or by the next one where that one sealed just before."""
+    while len(chain.headers) <= to:
+        chain.seal(*(chain.sealers if chain.bft else in_turn(chain, 1)))
+
+
+def pins_of(chain: Consortium) -> Pins:
+    pin = ChainPin(7, "0x" + chain.hash_of(0).hex(), "0x" + "11" * 20, "0x" + "22" * 32)
+    return Pins(pin, chain.rules, Place(0, chain.hash_of(0), chain.founders))
+
+
+def caught_up(validators: Validators, source: ChainSource, *, wanted: bool = True) -> int:
+    """Steps until there is no more to be done."""
+    for step in range(1, 100):
+        if not validators.catch_up(source, source.head, wanted=wanted):
+            return step
+    pytest.fail("it never comes to an end")
+
+
+def vote(chain: Consortium, subject: PrivateKey, *by: PrivateKey, add: bool) -> None:
+    """Each seals a block with its vote; the one that brings more than half changes the sealers."""
+    for key in by:
+        if chain.bft:
+            others = (one for one in chain.sealers if one is not key)
+            chain.seal(key, *others, vote=(address(subject), add))
+        else:
+            chain.seal(key, miner=address(subject), nonce=FOR if add else bytes(8))
+    left = [key for key in chain.sealers if key is not subject]
+    chain.sealers = sorted([*left, subject] if add else left, key=address)
+
+
+def in_turn(chain: Consortium, count: int) -> list[PrivateKey]:
+    """Who may seal the next so many blocks, from whoever's turn it is."""
+    turn = len(chain.headers) % len(chain.sealers)
+    last = chain.headers[-(len(chain.sealers) // 2) :] if len(chain.sealers) > 1 and not chain.bft else []
+    busy = {clique.sealer(header.fields()) for header in last}
+    order = [*chain.sealers[turn:], *chain.sealers[:turn]]
+    return sorted(order, key=lambda key: address(key) in busy)[:count]
