@@ -243,7 +243,7 @@ class NodeCircle:
 
     def _put_in_line(self, heads: dict[str, Head]) -> dict[str, str]:
         """Compare heads that were asked for together; returns the names of those that cannot be used, and why."""
-        wrong = node_votes.out_of_line(heads)
+        wrong = node_votes.out_of_line(heads, self._now_s() if self._heads_are_checked else None)
         now = self._clock()
         with self._lock:
             for standing in self._standings:

@@ -24,6 +24,9 @@ _BEHIND_BLOCKS = 10
 # On a chain with slow blocks ten are too many to wait for: two blocks and two minutes are enough to be left out.
 _BEHIND_FEW_BLOCKS = 2
 _BEHIND_S = 120
+# Clocks of a validator and of this machine, both in order, are not further apart. One that is behind by more makes the
+# highest head need a second node, as without seals.
+_AHEAD_S = 900
 
 H = TypeVar("H", bound=Hashable)
 
@@ -52,19 +55,26 @@ def _near(head: Head, best: Head) -> bool:
     return blocks < _BEHIND_FEW_BLOCKS or best.timestamp - head.timestamp <= _BEHIND_S
 
 
-def out_of_line(heads: Mapping[str, Head]) -> dict[str, str]:
+def out_of_line(heads: Mapping[str, Head], proven_by: int | None = None) -> dict[str, str]:
     """Which nodes' heads cannot be used, and why, in words.
 
     The best head is the highest that a second node comes near; where no two are near each other, the highest. So one
     node that claims to be far ahead does not put all others out, and one that lags is left out.
 
+    Heads whose seals were checked cannot be invented, only be old: then the highest is the best, and needs no second
+    node. Those it puts out must be old by its time, and it may not be from the future: else one validator's key, in
+    wrong hands, would seal a number out of nothing that puts out every other node of a Clique chain.
+
     Args:
         heads: each node's newest block, by the node's name.
+        proven_by: the time now, UTC epoch seconds, where seals were checked; None where they were not.
     """
     falling = sorted(heads.values(), key=lambda head: head.number, reverse=True)
     if not falling:
         return {}
     best = next((higher for higher, lower in pairwise(falling) if _near(lower, higher)), falling[0])
+    if proven_by is not None:
+        best = next((head for head in falling if _stands_alone(head, best, proven_by)), best)
     wrong: dict[str, str] = {}
     for name, head in heads.items():
         if head.number < best.number and not _near(head, best):
@@ -72,6 +82,11 @@ def out_of_line(heads: Mapping[str, Head]) -> dict[str, str]:
         elif head.number > best.number and not _near(best, head):
             wrong[name] = f"it claims block {head.number}, and no other node comes near that"
     return wrong
+
+
+def _stands_alone(head: Head, agreed: Head, now_s: int) -> bool:
+    """Whether a proven head shows that the one which two nodes agree on is old."""
+    return head.number > agreed.number and agreed.timestamp + _BEHIND_S < head.timestamp <= now_s + _AHEAD_S
 
 
 def sighting(entry: Entry, looks: Sequence[Look]) -> Sighting:

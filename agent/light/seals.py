@@ -8,6 +8,7 @@ brought more than half, and each epoch forgets the votes that are open.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.domain.errors import BadEvidence, UnknownSealer
@@ -102,11 +103,46 @@ def follow(place: Place, header: Header, rules: Rules) -> Place:
         )
     if rules.consensus is Consensus.UNSEALED:
         return replace(place, number=header.number, block_hash=block_hash(header, rules.consensus))
-    if header.uncles_hash != _NO_UNCLES:
-        raise BadEvidence(f"{what} names uncles, which a chain of authority has not")
     if rules.consensus is Consensus.CLIQUE:
         return _follow_clique(place, header, rules, what)
     return _follow_bft(place, header, rules, what)
+
+
+def check_seal(header: Header, validators: Sequence[bytes], rules: Rules, what: str) -> None:
+    """Whether those who are known sealed a block, whatever it follows: one of a Clique chain's, a quorum of the others.
+
+    Votes that are not known yet may have changed who may seal. So whatever names others is no lie by itself.
+
+    Args:
+        header: the block's, whose hash was checked.
+        validators: 20 bytes each.
+        rules: how blocks are sealed.
+        what: what it is called in an error.
+
+    Raises:
+        UnknownSealer: it names, or is sealed by, others than those who are known.
+        BadEvidence: it is not sealed as the rules ask.
+    """
+    known = tuple(sorted(validators))
+    if rules.consensus is Consensus.CLIQUE:
+        listed = _clique_form(header, rules, what)
+        _clique_sealer(header, known, what)
+        if listed and listed != known:
+            raise UnknownSealer(f"{what} is a checkpoint of the signers {_told(listed)}, who are not those known")
+    elif rules.consensus is not Consensus.UNSEALED:
+        extra = _bft_form(header, rules, what)
+        if not rules.named_by_contract and extra.validators != known:
+            raise UnknownSealer(f"{what} names as validators {_told(extra.validators)}, who are not those known")
+        _check_bft_seals(header, extra, known, rules, what)
+
+
+def _told(addresses: Sequence[bytes]) -> str:
+    return ", ".join(shown(one) for one in addresses) or "none"
+
+
+def _check_no_uncles(header: Header, what: str) -> None:
+    if header.uncles_hash != _NO_UNCLES:
+        raise BadEvidence(f"{what} names uncles, which a chain of authority has not")
 
 
 def quorum(validators: int) -> int:
@@ -131,12 +167,10 @@ def clique_signers(extra: bytes, what: str) -> tuple[bytes, ...]:
 
 def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Place:
     checkpoint = header.number % rules.epoch == 0
-    _check_clique_form(place, header, what, checkpoint=checkpoint)
-    signed_by = clique.sealer(header.fields())
-    if signed_by is None:
-        raise BadEvidence(f"{what}: its seal recovers to nobody")
-    if signed_by not in place.validators:
-        raise UnknownSealer(f"{what} is sealed by {shown(signed_by)}, who is not authorised")
+    listed = _clique_form(header, rules, what)
+    if checkpoint and listed != place.validators:
+        raise UnknownSealer(f"{what} is a checkpoint of the signers {_told(listed)}, which are not those that are known")
+    signed_by = _clique_sealer(header, place.validators, what)
     count = len(place.validators)
     for number, earlier in place.recent:
         if earlier == signed_by and number > header.number - (count // 2 + 1):
@@ -153,23 +187,34 @@ def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Pla
     return Place(header.number, block_hash(header, rules.consensus), validators, recent, votes)
 
 
-def _check_clique_form(place: Place, header: Header, what: str, *, checkpoint: bool) -> None:
+def _clique_sealer(header: Header, validators: tuple[bytes, ...], what: str) -> bytes:
+    signed_by = clique.sealer(header.fields())
+    if signed_by is None:
+        raise BadEvidence(f"{what}: its seal recovers to nobody")
+    if signed_by not in validators:
+        raise UnknownSealer(f"{what} is sealed by {shown(signed_by)}, who is not authorised")
+    return signed_by
+
+
+def _clique_form(header: Header, rules: Rules, what: str) -> tuple[bytes, ...]:
+    """The signers that it lists, if it is a checkpoint."""
+    _check_no_uncles(header, what)
     if header.mix_hash != NO_MIX:
         raise BadEvidence(f"{what}: its mix hash is not 0, so Clique did not seal it")
     if header.difficulty not in {_OUT_OF_TURN, _IN_TURN}:
         raise BadEvidence(f"{what}: its difficulty {header.difficulty} says neither in turn nor out of turn")
     listed = clique_signers(header.extra_data, what)
-    if not checkpoint:
+    if header.number % rules.epoch:
         if listed:
             raise BadEvidence(f"{what} lists signers, which only a checkpoint does")
         if header.nonce not in {_FOR, _AGAINST}:
             raise BadEvidence(f"{what}: its nonce is no vote")
-        return
+        return ()
     if header.miner != _NOBODY or header.nonce != _AGAINST:
         raise BadEvidence(f"{what} is a checkpoint, and votes")
-    if listed != place.validators:
-        told = ", ".join(shown(one) for one in listed)
-        raise UnknownSealer(f"{what} is a checkpoint of the signers {told}, which are not those that are known")
+    if not listed:
+        raise BadEvidence(f"{what} is a checkpoint, and lists no signers")
+    return listed
 
 
 def _clique_vote(
@@ -190,21 +235,10 @@ def _clique_vote(
 
 
 def _follow_bft(place: Place, header: Header, rules: Rules, what: str) -> Place:
-    ibft2 = rules.consensus is Consensus.IBFT2
-    if header.mix_hash != BFT_MIX or header.difficulty != 1 or header.nonce != _AGAINST:
-        raise BadEvidence(f"{what}: mix hash, difficulty and nonce are not those of a BFT block")
-    extra = bft.decode(header.extra_data, ibft2=ibft2)
-    if rules.named_by_contract:
-        if extra.validators or extra.vote is not None:
-            raise BadEvidence(f"{what} names validators or votes, where a contract names them")
-    elif extra.validators != place.validators:
-        told = ", ".join(shown(one) for one in extra.validators) or "none"
-        raise UnknownSealer(f"{what} names as validators {told}, which are not those that are known")
-    if header.miner not in place.validators:
-        raise UnknownSealer(f"{what} is proposed by {shown(header.miner)}, who is no validator")
-    if rules.named_by_contract and 0 < len(extra.seals) < quorum(len(place.validators)):
-        raise UnknownSealer(f"{what} has {len(extra.seals)} seals, which are too few of the validators that are known")
-    _check_commits(place.validators, keccak(header.with_extra(extra.sealed_part(ibft2=ibft2))), extra.seals, what)
+    extra = _bft_form(header, rules, what)
+    if not rules.named_by_contract and extra.validators != place.validators:
+        raise UnknownSealer(f"{what} names as validators {_told(extra.validators)}, which are not those that are known")
+    _check_bft_seals(header, extra, place.validators, rules, what)
     validators, votes = place.validators, place.votes
     if header.number % rules.epoch == 0:
         votes = ()  # a vote in such a block counts for nothing
@@ -213,8 +247,25 @@ def _follow_bft(place: Place, header: Header, rules: Rules, what: str) -> Place:
     return Place(header.number, block_hash(header, rules.consensus), validators, (), votes)
 
 
-def _check_commits(validators: tuple[bytes, ...], sealed: bytes, seals: tuple[bytes, ...], what: str) -> None:
+def _bft_form(header: Header, rules: Rules, what: str) -> bft.Extra:
+    _check_no_uncles(header, what)
+    if header.mix_hash != BFT_MIX or header.difficulty != 1 or header.nonce != _AGAINST:
+        raise BadEvidence(f"{what}: mix hash, difficulty and nonce are not those of a BFT block")
+    extra = bft.decode(header.extra_data, ibft2=rules.consensus is Consensus.IBFT2)
+    if rules.named_by_contract and (extra.validators or extra.vote is not None):
+        raise BadEvidence(f"{what} names validators or votes, where a contract names them")
+    return extra
+
+
+def _check_bft_seals(header: Header, extra: bft.Extra, validators: tuple[bytes, ...], rules: Rules, what: str) -> None:
+    """Proposed by a validator, and sealed by a quorum of them and nobody else."""
+    if header.miner not in validators:
+        raise UnknownSealer(f"{what} is proposed by {shown(header.miner)}, who is no validator")
+    sealed = keccak(header.with_extra(extra.sealed_part(ibft2=rules.consensus is Consensus.IBFT2)))
+    seals = extra.seals
     needed = quorum(len(validators))
+    if rules.named_by_contract and 0 < len(seals) < needed:
+        raise UnknownSealer(f"{what} has {len(seals)} seals, which are too few of the validators that are known")
     if not needed <= len(seals) <= len(validators):
         raise BadEvidence(f"{what} has {len(seals)} seals, where {needed} to {len(validators)} belong")
     found: set[bytes] = set()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.adapters.full_node import FullNode
 from agent.adapters.journal import FILE_NAME, Journal, open_journal
 from agent.adapters.lie_rows import MOST_ROWS, LieRows
+from agent.adapters.node_standing import Standing
 from agent.domain.errors import NodeUnavailable
 from agent.domain.lies import MOST_AWAY_S, MOST_TOLD, Lie, words
-from tests.unit.node_script import BEGAN_AT, ENTRY, RAW, House
+from tests.unit.node_script import BEGAN_AT, ENTRY, RAW, Diary, House, ScriptedNode
 
 HOUR_S = 3600
 LIE = Lie(BEGAN_AT - 60, BEGAN_AT + HOUR_S, "n0", "area-0", "the proof leads nowhere", '{"proof":[]}')
@@ -176,3 +182,51 @@ def test_what_is_kept_of_a_lie_is_bounded_and_of_one_form() -> None:
     assert words({"b": [1, None], "a": "é"}) == '{"a":"\\u00e9","b":[1,null]}'
     assert len(words(["ab" * MOST_TOLD])) == MOST_TOLD
     assert json.loads(words(object)).startswith("<class")
+
+
+def test_a_slow_head_that_comes_after_it_was_caught_does_not_bring_it_back() -> None:
+    house = House(2, grace_s=0.05)
+    house.rpcs[0].held = threading.Event()
+    house.pool.balance()
+    house.pool.caught("n0", "the proof leads nowhere", None)
+    house.rpcs[0].held.set()
+    for _ in range(100):
+        if house.rpcs[0].asked["eth_getBlockByNumber"] >= 2:  # genesis and newest: the slow question is at its end
+            break
+        threading.Event().wait(0.02)
+    threading.Event().wait(0.05)
+    assert [node.name for node in house.pool.sources()] == ["n1"]
+    assert house.log.events() == ["node.lied n0"]
+
+
+# S30: after a fault that all households see at once, they do not come back at once.
+
+
+def seconds_away(trouble: Callable[[Standing], object], household: int, step_s: float) -> float:
+    """How long a household leaves a node alone after this."""
+    node = FullNode(name="n", area="", rpc=ScriptedNode(), pin=None, monotonic=lambda: 0.0)
+    standing = Standing(node, random.Random(household).random, Diary())  # noqa: S311 - no secret
+    trouble(standing)
+    steps = (step * step_s for step in range(MOST_AWAY_S))
+    return next(at for at in steps if standing.may_be_tried(at) and not standing.in_quarantine(at))
+
+
+@pytest.mark.parametrize("failures", [1, 3, 8])
+def test_a_hundred_households_come_back_to_a_node_spread_over_half_of_their_delay(failures: int) -> None:
+    def silent(standing: Standing) -> None:
+        for _ in range(failures):
+            standing.failed(NodeUnavailable("no answer in time"), 0.0)
+
+    away = [seconds_away(silent, household, 0.05) for household in range(100)]
+    longest = min(60.0, 2.0**failures)
+    assert max(away) <= longest + 0.05
+    assert max(away) - min(away) >= 0.9 * 0.5 * longest
+    tenths = Counter(int(10 * one / longest) for one in away)
+    assert max(tenths.values()) <= 40, "no crowd in any tenth"
+
+
+def test_a_hundred_households_ask_a_node_that_lied_to_all_of_them_again_spread_over_an_hour() -> None:
+    away = [seconds_away(lambda one: one.caught("a lie", None, 0.0, 0), household, 10) for household in range(100)]
+    assert min(away) >= HOUR_S
+    assert max(away) <= 2 * HOUR_S + 10
+    assert max(away) - min(away) >= 0.9 * HOUR_S
