@@ -125,6 +125,7 @@ def build(
     rules = Rules(
         depth=configuration.chain.depth,
         agreement=parts.agreement(configuration),
+        proven=proving.prover is not None,
         resend_s=configuration.fees.resend_after_s,
         bump_s=configuration.fees.bump_after_s,
     )
@@ -168,7 +169,6 @@ def build(
         clock=clock,
         events=events,
     )
-    proofs = None
     confirm = Confirm(
         outbox=rows.outbox,
         readings=rows.readings,
@@ -178,7 +178,7 @@ def build(
         codec=codec,
         rules=rules,
         fees=fees,
-        proofs=proofs,
+        proofs=proving.prover,
         began_at=began_at,
         clock=clock,
         events=events,
@@ -213,6 +213,7 @@ def build(
         # What the contract has booked is the rule's to decide upon, where there is one, and has made events.
         Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5, wakes=("ledger", *(["trade"] if rule else ()))),
         Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, at_once=True, wakes=("record",)),
+        *([Loop("validators", proving.following.run_once, every_s=30.0, at_once=True)] if proving.following else ()),
         Loop("ledger", ledger.run_once, every_s=30.0, offset_s=5.0, wakes=("ledger",)),
         # An interval's events in one commit: each commit wears the card.
         Loop("events", events.flush, every_s=20.0, offset_s=10.0),

@@ -169,7 +169,9 @@ def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Pla
     checkpoint = header.number % rules.epoch == 0
     listed = _clique_form(header, rules, what)
     if checkpoint and listed != place.validators:
-        raise UnknownSealer(f"{what} is a checkpoint of the signers {_told(listed)}, which are not those that are known")
+        raise UnknownSealer(
+            f"{what} is a checkpoint of the signers {_told(listed)}, which are not those that are known"
+        )
     signed_by = _clique_sealer(header, place.validators, what)
     count = len(place.validators)
     for number, earlier in place.recent:
