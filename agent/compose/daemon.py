@@ -23,12 +23,14 @@ from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
 from agent.adapters.systemd import Systemd
 from agent.compose import parts
+from agent.compose.proving import open_proving
 from agent.compose.rule import open_trade
 from agent.configuration import Configuration
 from agent.daemon import Daemon
 from agent.domain.outbox import Rules
 from agent.domain.registers import RegisterRules
 from agent.domain.samples import MeterRole, Sample
+from agent.proving.following import Following
 from agent.schedule import Loop
 from agent.stages.confirm import Confirm
 from agent.stages.follow import Follow
@@ -118,7 +120,8 @@ def build(
     rows.chain.bind(key.address, parts.pin(configuration))
     events = EventLog(logger=logger, rows=rows.events, clock=clock)
     _tell_start(configuration, events, key.address, damaged)
-    nodes = parts.open_nodes(configuration, events, keep_lie=rows.lies.keep, lies=rows.lies.newest())
+    proving = open_proving(configuration, journal=journal, lies=rows.lies, clock=clock, events=events)
+    nodes = proving.nodes
     polls = _polls(configuration, rows, clock, events)
     began_at = clock.now_ms() // 1000
     fresh = 0 <= began_at - (rows.meters.newest_minute() or 0) <= _FRESH_S
@@ -213,7 +216,7 @@ def build(
         # What the contract has booked is the rule's to decide upon, where there is one, and has made events.
         Loop("confirm", confirm.run_once, every_s=2.0, offset_s=0.5, wakes=("ledger", *(["trade"] if rule else ()))),
         Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, at_once=True, wakes=("record",)),
-        *([Loop("validators", proving.following.run_once, every_s=30.0, at_once=True)] if proving.following else ()),
+        *_following(proving.following),
         Loop("ledger", ledger.run_once, every_s=30.0, offset_s=5.0, wakes=("ledger",)),
         # An interval's events in one commit: each commit wears the card.
         Loop("events", events.flush, every_s=20.0, offset_s=10.0),
@@ -258,6 +261,13 @@ def build(
         may_reload=may_reload,
         status=f"household {key.address}" + (" (unproven chain)" if configuration.chain.unproven else ""),
     )
+
+
+def _following(following: Following | None) -> list[Loop]:
+    """Who may seal is followed where blocks are sealed; a turn that did not reach the newest block wakes the next."""
+    if following is None:
+        return []
+    return [Loop("validators", following.run_once, every_s=30.0, offset_s=3.0, at_once=True, wakes=("validators",))]
 
 
 def _polls(configuration: Configuration, rows: Rows, clock: SystemClock, events: EventLog) -> dict[MeterRole, Poll]:

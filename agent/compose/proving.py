@@ -35,16 +35,19 @@ class Proving:
     following: Following | None
 
 
-def open_proving(configuration: Configuration, *, journal: Journal, clock: Clock, events: Events) -> Proving:
+def open_proving(
+    configuration: Configuration, *, journal: Journal, lies: LieRows, clock: Clock, events: Events
+) -> Proving:
     """The full nodes of the pinned chain, each newest block checked, and what proves the household's own.
 
     Args:
         configuration: nodes, pins, depth.
-        journal: keeps evidence, lies, and who may seal.
+        journal: keeps evidence, and who may seal.
+        lies: keeps what nodes said that cannot be true.
         clock: the wall clock and the monotonic one.
         events: told of all that.
     """
-    pins, lies = parts.light_pins(configuration), LieRows(journal)
+    pins = parts.light_pins(configuration)
     if pins is None:
         nodes = parts.open_nodes(configuration, events, keep_lie=lies.keep, lies=lies.newest())
         return Proving(nodes, None, None)
@@ -62,7 +65,7 @@ def open_proving(configuration: Configuration, *, journal: Journal, clock: Clock
         keep_lie=lies.keep,
         lies=lies.newest(),
     )
-    following = Following(validators=validators, pins=pins, nodes=nodes, events=events)
+    following = Following(validators=validators, pins=pins, nodes=nodes, events=events, monotonic=time.monotonic)
     prover = Prover(
         household=configuration.household.account,
         nodes=nodes,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from agent.domain.errors import BadEvidence, JournalBusy, NodeUnavailable, UnknownSealer
 from agent.light.evidence import Pins
 from agent.light.hashing import shown
-from agent.proving.questions import Questions, Source, Told
+from agent.proving.questions import Heard, Questions, Source
 from agent.proving.validators import Validators
+
+# What was followed until then is kept, so a slow node only takes more turns, and no turn looks like one that hangs.
+_STEP_S = 10.0
 
 
 class Nodes(Protocol):
@@ -38,27 +41,6 @@ class Events(Protocol):
         """A fault that the agent itself will try to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A source, and what it told, kept in case it lied."""
-
-    source: Source
-    answers: list[Told] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """What it is called in logs."""
-        return self.source.name
-
-    def call(self, method: str, params: list[object]) -> object:
-        """The ``result`` of one request; raises NodeUnavailable."""
-        told = self.source.call(method, params)
-        # The last few show what was wrong; two hundred headers of one step would only hide it.
-        del self.answers[:-8]
-        self.answers.append({"method": method, "params": params, "result": told})
-        return told
-
-
 class Following:
     """Keeps who may seal up to date; a lock makes one thread at a time follow.
 
@@ -67,13 +49,23 @@ class Following:
         pins: what was pinned.
         nodes: who is asked.
         events: told of each change.
+        monotonic: seconds that never step.
     """
 
-    def __init__(self, *, validators: Validators, pins: Pins, nodes: Nodes, events: Events) -> None:
+    def __init__(
+        self,
+        *,
+        validators: Validators,
+        pins: Pins,
+        nodes: Nodes,
+        events: Events,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._validators = validators
         self._pins = pins
         self._nodes = nodes
         self._events = events
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._stuck = False
 
@@ -111,17 +103,21 @@ class Following:
             NodeUnavailable: there is more to be followed, or it does not tell it.
             JournalBusy: the journal takes nothing now.
         """
-        with self._lock:
-            try:
-                more = self._step(source, wanted=True)
-            except UnknownSealer as error:
-                self._tell_stuck(str(error))
-                raise NodeUnavailable(str(error)) from error
-            if more:
-                raise NodeUnavailable(f"who may seal is being followed; block {self.followed_to()} is reached")
+        if not self._lock.acquire(blocking=False):
+            raise NodeUnavailable(f"who may seal is being followed; block {self.followed_to()} is reached")
+        try:
+            more = self._step(source, wanted=True)
+        except UnknownSealer as error:
+            self._tell_stuck(str(error))
+            raise NodeUnavailable(str(error)) from error
+        finally:
+            self._lock.release()
+        if more:
+            raise NodeUnavailable(f"who may seal is being followed; block {self.followed_to()} is reached")
 
     def _step(self, source: Source, *, wanted: bool) -> bool:
-        before, heard = self._validators.known(), Heard(source)
+        before = self._validators.known()
+        heard = Heard(source, self._monotonic, self._monotonic() + _STEP_S)
         try:
             head = Questions(heard, self._pins.rules.consensus).newest()
             more = self._validators.catch_up(heard, head, wanted=wanted)

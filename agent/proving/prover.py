@@ -20,10 +20,12 @@ from agent.light import evidence_file
 from agent.light.evidence import Pins
 from agent.light.state import Account, HouseholdSlot
 from agent.proving import building
-from agent.proving.questions import Questions, Source, Told
+from agent.proving.questions import Heard, Questions, Source, Told
 
 # The newest proof of the slot covers all before it, so a copy an hour is enough; each wears the card by 12 kB.
 _KEEP_EVERY_S = 3_600
+# All that one entry's proof may take: several sources, each asked some ten questions, are no turn that hangs.
+_TURN_S = 15.0
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
 _PLAIN = frozenset({Kind.OPENING, Kind.FILLER})
 
@@ -177,12 +179,13 @@ class Prover:
         if self._slot is not None and self._slot.shows(claim):
             return Proof(claim.found, self._slot.block)
         problem, waiting = "no full node may be asked just now", False
+        until = self._monotonic() + _TURN_S
         for source in self._nodes.sources():
             patience = self._patience.setdefault(source.name, Patience(_BACKOFF, self._random))
             if not patience.ready(self._monotonic()):
                 continue
             try:
-                proof = self._by(source, claim)
+                proof = self._by(source, claim, until)
             except NodeUnavailable as error:
                 problem = f"{source.name}: {error}"
                 patience.failed(self._monotonic())
@@ -213,23 +216,23 @@ class Prover:
 
     # --- One source ---
 
-    def _by(self, source: Source, claim: Claim) -> Proof | None:
+    def _by(self, source: Source, claim: Claim, until: float) -> Proof | None:
         """What one source proves.
 
         Raises:
             NodeUnavailable: it proves nothing just now.
         """
-        first = Questions(source, self._following.pins().rules.consensus)
+        first = Heard(source, self._monotonic, until)
         try:
             return self._asked(first, claim)
         except BadEvidence as error:
             # A reorganisation between two requests looks like a lie; nobody can tell the same lie twice by accident.
-            return self._once_more(source, claim, first, error)
+            return self._once_more(first, claim, error)
 
-    def _once_more(self, source: Source, claim: Claim, first: Questions, error: BadEvidence) -> Proof | None:
+    def _once_more(self, first: Heard, claim: Claim, error: BadEvidence) -> Proof | None:
         if isinstance(error, UnknownSealer):
-            self._following.catch_up(source)
-        second = Questions(source, first.consensus)
+            self._following.catch_up(first.source)
+        second = Heard(first.source, first.clock, first.until)
         try:
             return self._asked(second, claim)
         except BadEvidence as again:
@@ -239,10 +242,11 @@ class Prover:
                 ) from error
             if isinstance(again, UnknownSealer) and not self._known(second):
                 raise NodeUnavailable(f"{again}; who may seal is being followed") from error
-            self._nodes.caught(source.name, str(again), second.answers)
+            self._nodes.caught(first.name, str(again), second.answers)
             raise NodeUnavailable(f"it lied: {again}") from error
 
-    def _asked(self, questions: Questions, claim: Claim) -> Proof | None:
+    def _asked(self, heard: Heard, claim: Claim) -> Proof | None:
+        questions = Questions(heard, self._following.pins().rules.consensus)
         seen = self._slot
         if seen is None or seen.block < claim.found.block_number or not seen.used(claim):
             seen = self._newest_slot(questions)
@@ -296,9 +300,12 @@ class Prover:
             found: what was told.
             succeeded: how the transaction went; None if the block does not hold it.
         """
+        until = self._monotonic() + _TURN_S
         for source in self._nodes.sources():
             try:
-                told = Questions(source, self._following.pins().rules.consensus).receipt(found.tx_hash)
+                told = Questions(Heard(source, self._monotonic, until), self._following.pins().rules.consensus).receipt(
+                    found.tx_hash
+                )
             except NodeUnavailable:
                 continue  # it is asked again when it says so again
             if told is None or told.get("blockHash") != found.block_hash:
@@ -311,10 +318,10 @@ class Prover:
                 continue
             self._nodes.caught(source.name, why, told)
 
-    def _known(self, questions: Questions) -> bool:
+    def _known(self, heard: Heard) -> bool:
         """Whether who may seal was followed up to what was told, so that a stranger's seal is a lie."""
         place = self._following.followed_to()
-        return all(_number(one) <= place for one in questions.answers if one["method"] == "eth_getBlockByNumber")
+        return all(_number(one) <= place for one in heard.answers if one["method"] == "eth_getBlockByNumber")
 
 
 def _went(succeeded: bool) -> str:  # noqa: FBT001 - a word for each

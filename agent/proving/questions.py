@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +11,9 @@ from agent.light import gathering
 from agent.light.evidence import StatePiece
 from agent.light.headers import Consensus, Header
 from agent.light.quantities import number_of, shown
+
+# A proof takes some ten requests at most.
+_KEPT = 16
 
 Told = Mapping[str, object]
 """A JSON object of a node's."""
@@ -27,6 +30,38 @@ class Source(Protocol):
         """The ``result`` of one request; raises NodeUnavailable."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A source that is asked for so long, and what it told, kept in case it lied.
+
+    Attributes:
+        source: who is asked.
+        clock: seconds that never step.
+        until: when it is asked nothing more.
+        answers: the newest of what it told.
+    """
+
+    source: Source
+    clock: Callable[[], float]
+    until: float
+    answers: list[Told] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs."""
+        return self.source.name
+
+    def call(self, method: str, params: list[object]) -> object:
+        """The ``result`` of one request; raises NodeUnavailable."""
+        if self.clock() >= self.until:
+            raise NodeUnavailable("it takes too long for all that is asked of it at a time")
+        told = self.source.call(method, params)
+        # The last ones show what was wrong; two hundred headers of one step would only hide it.
+        del self.answers[: -_KEPT + 1]
+        self.answers.append({"method": method, "params": params, "result": told})
+        return told
+
+
 @dataclass(slots=True)
 class Questions:
     """Questions to one source.
@@ -34,12 +69,10 @@ class Questions:
     Attributes:
         source: who is asked.
         consensus: how its blocks are hashed.
-        answers: everything that it told, in order.
     """
 
     source: Source
     consensus: Consensus
-    answers: list[Told] = field(default_factory=list)
 
     def newest(self) -> int:
         """The number of its newest block.
@@ -48,7 +81,7 @@ class Questions:
             NodeUnavailable: it gave no answer.
             BadEvidence: what it told is no number.
         """
-        return number_of(self._ask("eth_blockNumber", []), "newest block", 64)
+        return number_of(self.source.call("eth_blockNumber", []), "newest block", 64)
 
     def header(self, number: int) -> Header:
         """The header of a block of its chain, which hashes to what the node calls it.
@@ -83,18 +116,18 @@ class Questions:
 
     def _receipts(self, block_hash: str, transactions: Sequence[Told]) -> list[Told]:
         try:
-            told = self._ask("eth_getBlockReceipts", [block_hash])
+            told = self.source.call("eth_getBlockReceipts", [block_hash])
         except NodeUnavailable:
             # Some clients do not know the question. Each is asked for, so that no single one shows whom we look for.
             hashes = [shown_hash(one) for one in transactions]
-            told = [self._ask("eth_getTransactionReceipt", [one]) for one in hashes]
+            told = [self.source.call("eth_getTransactionReceipt", [one]) for one in hashes]
         if told is None:
             raise NodeUnavailable(f"it does not have the receipts of block {block_hash}")
         return _objects(told, "receipts")
 
     def receipt(self, tx_hash: str) -> Told | None:
         """What it says of a transaction's receipt; None if it knows of none."""
-        told = self._ask("eth_getTransactionReceipt", [tx_hash])
+        told = self.source.call("eth_getTransactionReceipt", [tx_hash])
         return told if isinstance(told, dict) else None
 
     def state(self, household: str, contract: str, key: int, number: int) -> StatePiece:
@@ -122,16 +155,11 @@ class Questions:
         return found
 
     def _object(self, method: str, params: list[object], what: str) -> Told:
-        told = self._ask(method, params)
+        told = self.source.call(method, params)
         if told is None:
             raise NodeUnavailable(f"it does not have {what}")
         if not isinstance(told, dict):
             raise BadEvidence(f"{what} is {shown(told)}, where an object belongs")
-        return told
-
-    def _ask(self, method: str, params: list[object]) -> object:
-        told = self.source.call(method, params)
-        self.answers.append({"method": method, "params": params, "result": told})
         return told
 
 
