@@ -11,45 +11,19 @@ import os
 import shutil
 import tempfile
 import time
-import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from simulators import json_rpc
+from simulators.account import Account
 from simulators.process import Child, StartError
 
 _START_S: Final = 30.0
-_RPC_S: Final = 30.0
 _POLL_S: Final = 0.05
 _RPC_POLLS: Final = 100
 _STATE_NAME: Final = "state.json"
-
-
-class RpcError(Exception):
-    """The full node refused a call.
-
-    Attributes:
-        code: JSON-RPC error code.
-    """
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A dev account.
-
-    Attributes:
-        address: 0x and 40 lower-case hexadecimal digits.
-        key: Its private key, 0x and 64 digits; worthless, and kept out of `repr` all the same.
-    """
-
-    address: str
-    key: str = field(repr=False)
 
 
 def find_anvil(given: Path | None = None) -> Path:
@@ -207,17 +181,7 @@ class Anvil:
             RpcError: The node refused; with its own words.
             OSError: The node does not answer.
         """
-        asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        request = urllib.request.Request(  # noqa: S310 - our own loopback address
-            self.url, json.dumps(asked).encode(), {"Content-Type": "application/json"}
-        )
-        # Without a proxy from the environment: this is loopback.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=_RPC_S) as response:
-            told = json.loads(response.read())
-        if "error" in told:
-            raise RpcError(f"{method}: {told['error'].get('message')}", int(told["error"].get("code", 0)))
-        return told.get("result")
+        return json_rpc.over_http(self.url, method, params)
 
     def block_number(self) -> int:
         """Give the head's number."""

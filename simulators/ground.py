@@ -7,7 +7,6 @@ distribution company would.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from eth_account import Account
 from simulators.broker import Broker
 from simulators.chain import Anvil
 from simulators.ledger import Ledger
+from simulators.private import write_private
 from simulators.process import StartError
 
 _COMMAND_S: Final = 60.0
@@ -135,12 +135,6 @@ class Ground:
         written = self.directory / "deployments" / f"{self.chain.chain_id}.json"
         deployment: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
         return deployment
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone may read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def run_command(command: Sequence[str]) -> str:

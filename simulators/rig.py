@@ -21,10 +21,11 @@ from typing import Any, Final, Self
 
 from simulators.broker import Broker
 from simulators.chain import Anvil
-from simulators.ground import Ground, run_command, write_private
+from simulators.ground import Ground, run_command
 from simulators.household import Site
 from simulators.ledger import Ledger
 from simulators.meters import CONSUMPTION, PRODUCTION, HouseholdMeters, Plan, Wiring
+from simulators.private import write_private
 
 AREA: Final = "tehran-3"
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from simulators.bench import collecting, gas, measuring, programs, proofs
 from simulators.bench.figures import BenchError, Section, as_json, broken, table
-from simulators.chain import RpcError
 from simulators.control import CommandError
+from simulators.json_rpc import RpcError
 from simulators.process import StartError
 
 _READS, _QUICK_READS = 100, 10

@@ -18,7 +18,8 @@ from paho.mqtt.properties import Properties
 
 from simulators.broker import Broker, Security, find_mosquitto
 from simulators.certificates import Authority, Identity
-from simulators.chain import Anvil, RpcError, find_anvil
+from simulators.chain import Anvil, find_anvil
+from simulators.json_rpc import RpcError
 from simulators.process import Child, StartError
 from simulators.proxy import RpcProxy
 
