@@ -27,6 +27,11 @@ demo: ## two meters, a chain, a broker and the agent until Ctrl-C; `make demo FO
 	@.ci/setup python contracts broker
 	@exec $(PYTHON) -m simulators.demo $(if $(FOR),--for $(FOR)) $(ARGS)
 
+.PHONY: consortium
+consortium: ## the same on a chain that three areas' full nodes seal; `make consortium FOR=70` for 70 seconds
+	@.ci/setup python contracts broker consortium
+	@exec $(PYTHON) -m simulators.demo --consortium $(if $(FOR),--for $(FOR)) $(ARGS)
+
 .PHONY: test
 test: setup lint contracts-check ## everything that must pass before a commit is shared (under ten minutes)
 	@echo "test: unit and integration tests"
@@ -50,13 +55,13 @@ integration: ## integration tests alone: real parts on loopback
 
 .PHONY: test-slow
 test-slow: ## minutes-long tests: fault loops, power cut, systemd (some need root and say so)
-	@.ci/setup python contracts broker fault-tools
-	@echo "test-slow: fault loops, power cut, systemd"
+	@.ci/setup python contracts broker consortium fault-tools
+	@echo "test-slow: fault loops, power cut, systemd, a consortium"
 	@.ci/test-slow $(ARGS)
 
 .PHONY: bench
 bench: ## measure gas, memory, processor, bytes written and latency
-	@.ci/setup python contracts broker
+	@.ci/setup python contracts broker consortium
 	@exec $(PYTHON) -m simulators.bench $(ARGS)
 
 # --- Checks ---

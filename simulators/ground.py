@@ -21,11 +21,13 @@ from eth_account import Account
 
 from simulators.broker import Broker
 from simulators.chain import Anvil
+from simulators.consortium.network import Network, Plan
 from simulators.ledger import Ledger
 from simulators.private import write_private
 from simulators.process import StartError
 
 _COMMAND_S: Final = 60.0
+_FIRST_BLOCK_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Ground:
         block_s: Seconds between blocks.
         period_s: The reporting period on the chain, real seconds.
         prices: The parameters to begin with.
+        consortium: The full nodes that seal the chain, whose blocks come at their own pace; Anvil alone where it is
+            left out.
 
     Raises:
         StartError: A part did not start, or a command failed; with its own words.
@@ -61,10 +65,37 @@ class Ground:
     block_s: float = 1.0
     period_s: int = 5
     prices: Prices = field(default_factory=Prices)
-    chain: Anvil = field(init=False)
+    consortium: Plan | None = None
+    serving: Anvil | Network = field(init=False)
     broker: Broker = field(init=False)
     deployment: dict[str, Any] = field(init=False, default_factory=dict)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
+
+    @property
+    def chain(self) -> Anvil:
+        """The development node.
+
+        Raises:
+            RuntimeError: A consortium runs this chain.
+        """
+        match self.serving:
+            case Anvil() as anvil:
+                return anvil
+            case _:
+                raise RuntimeError("a consortium runs this chain, and no Anvil that can be steered: see `network`")
+
+    @property
+    def network(self) -> Network:
+        """The consortium.
+
+        Raises:
+            RuntimeError: Anvil alone runs this chain.
+        """
+        match self.serving:
+            case Network() as network:
+                return network
+            case _:
+                raise RuntimeError("Anvil alone runs this chain: hand the ground a consortium's plan")
 
     @property
     def contract(self) -> str:
@@ -74,7 +105,7 @@ class Ground:
     @property
     def ledger(self) -> Ledger:
         """What the chain holds."""
-        return Ledger(self.chain.rpc, self.contract)
+        return Ledger(self.serving.rpc, self.contract)
 
     @property
     def operator_options(self) -> list[str]:
@@ -84,7 +115,7 @@ class Ground:
     @property
     def chain_options(self) -> list[str]:
         """What names the chain and the market to an operator's command."""
-        return ["--node", self.chain.url, "--deployments", str(self.directory / "deployments")]
+        return ["--node", self.serving.url, "--deployments", str(self.directory / "deployments")]
 
     @property
     def key_options(self) -> list[str]:
@@ -98,7 +129,7 @@ class Ground:
     def __enter__(self) -> Self:
         with ExitStack() as stack:  # a start that fails halfway leaves nothing running
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.chain = stack.enter_context(Anvil(block_time_s=self.block_s))
+            self.serving = self._chain(stack)
             self.broker = stack.enter_context(Broker(directory=self.directory / "broker"))
             self.deployment = self._deploy()
             self._stack = stack.pop_all()
@@ -117,10 +148,17 @@ class Ground:
         """
         return run_command([sys.executable, "-m", "agent.operator", *arguments])
 
+    def _chain(self, stack: ExitStack) -> Anvil | Network:
+        if self.consortium is None:
+            return stack.enter_context(Anvil(block_time_s=self.block_s))
+        network = stack.enter_context(Network(self.directory / "consortium", self.consortium))
+        network.await_block(1, within_s=_FIRST_BLOCK_S)
+        return network
+
     def _deploy(self) -> dict[str, Any]:
-        # The chain's first dev account, whose worthless key everybody knows; light on memory, as ours are.
+        # The chain's first account, which holds money that is worth nothing; light on memory, as ours are.
         passphrase = secrets.token_urlsafe()
-        key = bytes.fromhex(self.chain.accounts[0].key[2:])
+        key = bytes.fromhex(self.serving.accounts[0].key[2:])
         encrypted = Account.encrypt(key, passphrase, kdf="pbkdf2", iterations=1000)
         write_private(self.directory / "operator-key.json", json.dumps(encrypted))
         write_private(self.directory / "operator-passphrase", passphrase + "\n")
@@ -132,7 +170,7 @@ class Ground:
             *("--feed-in", str(prices.feed_in), "--retail", str(prices.retail)),
             *("--service-cost", str(prices.service_cost)),
         )
-        written = self.directory / "deployments" / f"{self.chain.chain_id}.json"
+        written = self.directory / "deployments" / f"{self.serving.chain_id}.json"
         deployment: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
         return deployment
 

@@ -26,7 +26,7 @@ def issue(ground: Ground, rigs: Mapping[str, Rig]) -> dict[str, Path]:
     today = datetime.now(UTC).date()
     period = ("--from", str(today - timedelta(days=1)), "--to", str(today))
     known = min(int(json.loads(rig.agent("invoice", *period, "--json"))["asOfBlock"]) for rig in rigs.values())
-    depth = int(str(ground.chain.rpc("eth_blockNumber")), 16) - known + _SPARE_BLOCKS
+    depth = int(str(ground.serving.rpc("eth_blockNumber")), 16) - known + _SPARE_BLOCKS
     directory = ground.directory / "invoices"
     asked = ("invoices", *ground.chain_options, "--all", *period, "--output", str(directory), "--depth", str(depth))
     issued = json.loads(ground.operator(*asked, "--json"))["invoices"]

@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 from simulators.broker import Broker
 from simulators.chain import Anvil
+from simulators.consortium import network
 from simulators.ground import Ground, run_command
 from simulators.household import Site
 from simulators.ledger import Ledger
@@ -56,6 +57,7 @@ class Scene:
         site: Where the household stands and what is on its roof.
         profile: Who the household is, as `prosumer-agent enrol --profile` reads it.
         settings: Further sections of the agent's configuration, such as its standing rule.
+        consortium: The full nodes that seal the chain; a development node alone where it is left out.
     """
 
     directory: Path
@@ -72,6 +74,7 @@ class Scene:
     site: Site = field(default_factory=Site)
     profile: str = _PROFILE
     settings: str = ""
+    consortium: network.Plan | None = None
 
 
 @dataclass(slots=True)
@@ -104,7 +107,7 @@ class Rig:
 
     @property
     def chain(self) -> Anvil:
-        """The full node."""
+        """The development node."""
         return self.market.chain
 
     @property
@@ -177,7 +180,7 @@ class Rig:
 
     def use_nodes(self, urls: Sequence[str]) -> None:
         """Write the agent's configuration with these full nodes, all of the household's area."""
-        self.configuration.write_text(self._toml(urls), encoding="utf-8")
+        self._configure([(url, AREA) for url in urls])
 
     def registers(self) -> tuple[int, int]:
         """Both registers as they stand on the wire: production and consumption, Wh."""
@@ -190,7 +193,9 @@ class Rig:
         scene = self.scene
         scene.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.ground is None:
-            self.ground = stack.enter_context(Ground(scene.directory, scene.block_s, scene.period_s))
+            self.ground = stack.enter_context(
+                Ground(scene.directory, scene.block_s, scene.period_s, consortium=scene.consortium)
+            )
         plan = Plan(
             directory=scene.directory,
             wiring=scene.wiring,
@@ -212,13 +217,17 @@ class Rig:
                 ]
             )
         )["address"]
-        self.use_nodes([self.chain.url])
+        serving = self.market.serving
+        self._configure([(serving.url, AREA)] if isinstance(serving, Anvil) else serving.places)
         request, profile = scene.directory / "enrolment.json", scene.directory / "profile.toml"
         write_private(profile, scene.profile)
         self.agent("enrol", "--output", str(request), "--profile", str(profile), "--yes")
         self.operator("approve", str(request), *self.market.operator_options, "--fund", str(_FUND_WEI), "--yes")
 
-    def _toml(self, urls: Sequence[str]) -> str:
+    def _configure(self, nodes: Sequence[tuple[str, str]]) -> None:
+        self.configuration.write_text(self._toml(nodes), encoding="utf-8")
+
+    def _toml(self, places: Sequence[tuple[str, str]]) -> str:
         scene, deployment = self.scene, self.market.deployment
         meters = ""
         for name, place in self.meters.addresses().items():
@@ -228,14 +237,15 @@ class Rig:
                 else f"tcp://{place['host']}:{place['port']}"
             )
             meters += f'[meters.{name}]\nprofile = "{place["model"]}"\nline = "{line}"\nunit = {place["unit"]}\n'
-        nodes = "".join(f'[[chain.nodes]]\nurl = "{url}"\narea = "{AREA}"\n' for url in urls)
+        nodes = "".join(f'[[chain.nodes]]\nurl = "{url}"\narea = "{area}"\n' for url, area in places)
+        unproven = "true" if isinstance(self.market.serving, Anvil) else "false"
         host, port = self.broker.address
         return (
             f'[household]\naccount = "{self.household}"\narea = "{AREA}"\nrated_power_w = {scene.rated_power_w}\n'
             f"[meters]\nconfirmations = {scene.confirmations}\n{meters}"
             f'[chain]\nid = {deployment["chainId"]}\ngenesis = "{deployment["genesisHash"]}"\n'
             f'contract = "{deployment["address"]}"\ncode_hash = "{deployment["codeHash"]}"\n'
-            f"depth = {scene.depth}\nunproven = true\n{nodes}"
+            f"depth = {scene.depth}\nunproven = {unproven}\n{nodes}"
             f'[journal]\ndirectory = "{self.state}"\n'
             f'[keystore]\npath = "{self._keystore}"\npassphrase_file = "{self._passphrase}"\n'
             f'[telemetry]\nenabled = true\nhost = "{host}"\nport = {port}\ntls = false\n'

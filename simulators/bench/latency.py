@@ -1,4 +1,4 @@
-"""How long an interval's reading takes to a full node's mempool, out of the agent's log."""
+"""How long an interval's reading takes to a full node's mempool, and to final, out of the agent's log."""
 
 from __future__ import annotations
 
@@ -47,6 +47,22 @@ def latencies(lines: Iterable[Mapping[str, Any]], mined: Sequence[Mined], period
             ends.append(int(line["interval_end"]))
     carried = {_boundary(reading.taken_at, period_s): reading.transaction for reading in mined}
     return [sent[carried[end]] - end for end in ends if end in carried and carried[end] in sent]
+
+
+def final_after(lines: Iterable[Mapping[str, Any]], mined: Sequence[Mined], since: float) -> float | None:
+    """Seconds from a moment until the first reading that was taken after it is final to the agent.
+
+    Args:
+        lines: The agent's log.
+        mined: The readings on the chain.
+        since: The moment, UTC epoch seconds.
+
+    Returns:
+        None if none is final yet.
+    """
+    later = {reading.transaction for reading in mined if reading.taken_at > since}
+    moments = [moment(line) for line in lines if line["event"] == "transaction.final" and str(line["tx_hash"]) in later]
+    return min(moments) - since if moments else None
 
 
 def _boundary(taken_at: int, period_s: int) -> int:

@@ -78,7 +78,7 @@ def extra_data(signers: Iterable[str]) -> str:
 
 
 def genesis(
-    chain_id: int, *, block_s: int, epoch: int, signers: Iterable[str], balances: Mapping[str, int]
+    chain_id: int, *, block_s: int, epoch: int, signers: Iterable[str], balances: Mapping[str, int], timestamp: int
 ) -> dict[str, Any]:
     """The genesis file, as geth reads it.
 
@@ -88,6 +88,7 @@ def genesis(
         epoch: Blocks between checkpoints.
         signers: Who may seal at first, addresses.
         balances: What accounts hold at first, wei.
+        timestamp: UTC epoch seconds of block 0; nobody seals block 1 earlier than a period after it.
     """
     return {
         "config": {
@@ -95,6 +96,7 @@ def genesis(
             **{f"{fork}Block": 0 for fork in _FORKS},
             "clique": {"period": block_s, "epoch": epoch},
         },
+        "timestamp": hex(timestamp),
         "difficulty": "0x1",
         "gasLimit": hex(_GAS_LIMIT),
         "baseFeePerGas": hex(_BASE_FEE_WEI),

@@ -163,6 +163,11 @@ class Node:
         """The head's number."""
         return int(str(self.rpc("eth_blockNumber")), 16)
 
+    def head(self) -> str:
+        """The head's hash."""
+        told: Any = self.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC's own
+        return str(told["hash"])
+
     def block_hash(self, number: int) -> str | None:
         """The hash of its block of that number; None above its head."""
         found: Any = self.rpc("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003 - JSON-RPC's own

@@ -9,7 +9,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,17 +20,17 @@ from typing import Any, Final, Self
 from eth_account import Account as Wallet
 
 from simulators.account import Account
+from simulators.consortium import links
 from simulators.consortium.clique import Identity, genesis
 from simulators.consortium.geth import Node, find_geth
+from simulators.consortium.waiting import happens, wait_until
 from simulators.process import StartError
 
 _LEAST: Final = 3
 _ETHER: Final = 10**18
 _FUNDS_WEI: Final = 10_000 * _ETHER
-_POLL_S: Final = 0.1
-# A node that is told to connect does so at once; geth dials the same peer again after 35 s and not before.
-_CONNECT_S: Final = 3.0
-_REDIAL_S: Final = 45.0
+# Nodes that seal before they have found each other each begin a chain, and take ten seconds more to agree on one.
+_NODE_START_S: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ class Network:
 
     @property
     def url(self) -> str:
-        """JSON-RPC of the first area's node."""
-        return self.nodes[0].url
+        """JSON-RPC of the first node that runs."""
+        return self._running()[0].url
 
     @property
     def places(self) -> tuple[tuple[str, str], ...]:
@@ -167,7 +167,16 @@ class Network:
             TimeoutError: They have not.
         """
         asked = tuple(nodes) if nodes is not None else self._running()
-        _await(lambda: all(node.block_number() >= number for node in asked), f"block {number}", within_s)
+        wait_until(lambda: all(node.block_number() >= number for node in asked), f"block {number}", within_s)
+
+    def await_signers(self, count: int, *, within_s: float) -> int:
+        """Wait until so many may seal; returns the number of a block at which it is so.
+
+        Raises:
+            TimeoutError: They are not so many.
+        """
+        wait_until(lambda: len(self.signers()) == count, f"{count} validators", within_s)
+        return self.block_number()
 
     def await_agreement(self, *, within_s: float) -> int:
         """Wait until all that run have the same newest block but one; returns its number.
@@ -184,8 +193,27 @@ class Network:
             hashes = {node.block_hash(agreed) for node in running}
             return len(hashes) == 1 and None not in hashes
 
-        _await(agree, "the same chain at all nodes", within_s)
+        wait_until(agree, "the same chain at all nodes", within_s)
         return agreed
+
+    def await_same_head(self, *, within_s: float) -> int:
+        """Wait until all that run have just taken in the same block; returns its number.
+
+        Who takes a validator away at another moment may leave the others with two blocks of one height, whose sealers
+        then wait for each other until it is back: Clique's own deadlock.
+
+        Raises:
+            TimeoutError: They have not.
+        """
+        heads: set[str] = set()
+
+        def same() -> bool:
+            nonlocal heads
+            before, heads = heads, {str(node.head()) for node in self._running()}
+            return len(heads) == 1 and before not in (set(), heads)
+
+        wait_until(same, "the same head at all nodes", within_s)
+        return self.block_number()
 
     # -- faults
 
@@ -209,7 +237,7 @@ class Network:
             known = self._reachable(number)
             self.nodes[number].start([peer.enode for peer in known])
             for peer in known:
-                if not _happens(partial(_connected, self.nodes[number], peer), _REDIAL_S):
+                if not happens(partial(links.connected, self.nodes[number], peer), links.REDIAL_S):
                     raise StartError(f"{self.nodes[number].area} does not reach {peer.area}: see {peer.log}")
 
     def partition(self, *groups: Sequence[int]) -> None:
@@ -219,22 +247,20 @@ class Network:
             groups: Numbers of nodes from 0; each node is in one of them.
 
         Raises:
-            ValueError: A node is in none or in several.
-            TimeoutError: A connection did not end.
+            ValueError: A node is in none or in several, or the network is cut apart already.
+            TimeoutError: A connection did not end, or the nodes never had the same head.
         """
         if sorted(itertools.chain(*groups)) != list(range(len(self.nodes))):
             raise ValueError(f"{groups}: each of the {len(self.nodes)} nodes must be in one group, by number from 0")
+        if self._apart:
+            raise ValueError("the network is cut apart already: heal it first")
+        self.await_same_head(within_s=links.REDIAL_S)
         self._apart = {
             frozenset(pair)
             for one, other in itertools.combinations(groups, 2)
             for pair in itertools.product(one, other)
         }
-        for pair in self._apart:
-            one, other = (self.nodes[number] for number in sorted(pair))
-            if one.running and other.running:
-                one.command("admin_removePeer", other.enode)
-                other.command("admin_removePeer", one.enode)
-                _await(partial(_parted, one, other), "the end of a connection", _REDIAL_S)
+        links.cut(self._pairs(self._apart))
 
     def heal(self) -> None:
         """End the partition, and wait until all that run are connected.
@@ -243,15 +269,8 @@ class Network:
             TimeoutError: Two did not find each other.
         """
         apart, self._apart = self._apart, set()
-        for pair in sorted(apart, key=sorted):
-            one, other = (self.nodes[number] for number in sorted(pair))
-            if not (one.running and other.running):
-                continue
-            # One dials, so that two connections do not end each other; if it may not dial again so soon, the other.
-            other.command("admin_addPeer", one.enode)
-            if not _happens(partial(_connected, one, other), _CONNECT_S):
-                one.command("admin_addPeer", other.enode)
-                _await(partial(_connected, one, other), "a connection", _REDIAL_S)
+        for one, other in self._pairs(apart):
+            links.join(one, other)
 
     def vote(self, subject: str, *, add: bool = True, voters: Sequence[int] = ()) -> None:
         """Let validators vote an account in or out; more than half of them decide, each with a block that it seals.
@@ -289,6 +308,7 @@ class Network:
             epoch=plan.epoch,
             signers=[identity.address for identity in identities[: plan.validators]],
             balances={self.accounts[0].address: _FUNDS_WEI},
+            timestamp=int(time.time()) + _NODE_START_S * len(areas),
         )
         file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         self.nodes = tuple(
@@ -313,31 +333,14 @@ class Network:
             raise StartError("no node of the consortium runs: start one first")
         return running
 
+    def _pairs(self, numbers: Iterable[frozenset[int]]) -> list[links.Pair]:
+        """The pairs of which both run."""
+        pairs = [(self.nodes[min(pair)], self.nodes[max(pair)]) for pair in sorted(numbers, key=sorted)]
+        return [(one, other) for one, other in pairs if one.running and other.running]
+
     def _reachable(self, number: int) -> list[Node]:
         return [
             node
             for other, node in enumerate(self.nodes)
             if node.running and other != number and frozenset({number, other}) not in self._apart
         ]
-
-
-def _connected(one: Node, other: Node) -> bool:
-    return other.identity.public_key in one.peers() and one.identity.public_key in other.peers()
-
-
-def _parted(one: Node, other: Node) -> bool:
-    return other.identity.public_key not in one.peers() and one.identity.public_key not in other.peers()
-
-
-def _happens(condition: Callable[[], bool], within_s: float) -> bool:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
-
-
-def _await(condition: Callable[[], bool], what: str, within_s: float) -> None:
-    if not _happens(condition, within_s):
-        raise TimeoutError(f"{what} did not come within {within_s:g} s")

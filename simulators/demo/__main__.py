@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from simulators.consortium.network import Plan
 from simulators.control import ControlSocket, answer
 from simulators.demo.home import Home
 from simulators.demo.outcome import MarketOutcome
@@ -41,10 +42,14 @@ class Demo:
         seconds: How long the main job runs; None until a signal.
         mute: A meter of the sunny household that falls silent for a third of the time.
         commands: Where commands for its meters are typed, if anywhere.
+        consortium: The full nodes that seal the chain; a development node alone where it is None.
     """
 
-    def __init__(self, seconds: float | None, mute: str | None, commands: TextIO | None) -> None:
+    def __init__(
+        self, seconds: float | None, mute: str | None, commands: TextIO | None, consortium: Plan | None = None
+    ) -> None:
         self._seconds = seconds
+        self._consortium = consortium
         self._mute = mute
         self._commands = commands
         self._stopped = threading.Event()
@@ -61,9 +66,10 @@ class Demo:
     def run(self) -> int:
         """Set up, run, sum up; returns the exit code."""
         shutil.rmtree(_DIRECTORY, ignore_errors=True)
-        print("demo: starting a chain and a broker, deploying the market …", flush=True)
+        nodes = "a chain" if self._consortium is None else f"{self._consortium.validators} areas' full nodes"
+        print(f"demo: starting {nodes} and a broker, deploying the market …", flush=True)
         with ExitStack() as stack:
-            ground = stack.enter_context(Ground(_DIRECTORY, prices=PRICES))
+            ground = stack.enter_context(Ground(_DIRECTORY, prices=PRICES, consortium=self._consortium))
             homes: list[Home] = []
             began = time.monotonic()
             for name in (SUNNY, SHADY):
@@ -109,7 +115,8 @@ class Demo:
             f"  {agent} wallet\n"
             f"  {agent} check    (the running agent holds the serial line of the consumption meter)\n"
             f"  mosquitto_sub -h {host} -p {port} -V 5 -t 'energy/v1/#' -v{subscriber}\n"
-            f"  the chain's JSON-RPC: {rig.chain.url}   the broker: mqtt://{host}:{port}\n"
+            f"{_chains(rig.market)}"
+            f"  the broker: mqtt://{host}:{port}\n"
             "demo: break something of the sunny household: type 'silence production', 'restore production',\n"
             "  'spike consumption', 'reset production' … here ('help' lists all), or send it to the socket"
             f" {_shown(control)}\n",
@@ -182,6 +189,17 @@ def missing(program: str, package: str) -> str:
     return "" if shutil.which(program) else f"    (needs: sudo apt-get install {package})"
 
 
+def _chains(ground: Ground) -> str:
+    """Where the chain's JSON-RPC is, a line for each full node."""
+    if ground.consortium is None:
+        return f"  the chain's JSON-RPC: {ground.serving.url}\n"
+    nodes = "".join(
+        f"  full node of {node.area}: {node.url}, log {_shown(node.log)}\n" for node in ground.network.nodes
+    )
+    options = " ".join(_shown(Path(word)) if word.startswith("/") else word for word in ground.chain_options)
+    return f"{nodes}  .venv/bin/prosumer-operator consensus {options}    (who sealed which blocks)\n"
+
+
 def _shown(path: Path) -> str:
     return str(path.relative_to(_ROOT)) if path.is_relative_to(_ROOT) else str(path)
 
@@ -214,9 +232,15 @@ def main(arguments: list[str] | None = None) -> int:
         choices=["production", "consumption"],
         help="let this meter of the sunny household fall silent in the middle",
     )
+    parser.add_argument(
+        "--consortium",
+        action="store_true",
+        help="on a chain that the full nodes of three areas seal, instead of a development node",
+    )
     asked = parser.parse_args(arguments)
+    consortium = Plan() if asked.consortium else None
     try:
-        return Demo(asked.seconds, asked.mute, sys.stdin if sys.stdin.isatty() else None).run()
+        return Demo(asked.seconds, asked.mute, sys.stdin if sys.stdin.isatty() else None, consortium).run()
     except StartError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

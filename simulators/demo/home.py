@@ -55,6 +55,8 @@ class Home:
         agent = rig.start_agent()
         stack.callback(stop_agent, agent)
         narrator = Narrator(scene.directory / "agent.log", name, began)
+        if ground.consortium is not None:
+            narrator.rests_on = f"{scene.depth} blocks on top at two areas' full nodes"
         return cls(name, rig, (standing.produced_wh, standing.consumed_wh), collector, narrator, agent)
 
     @property

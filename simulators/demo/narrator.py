@@ -21,6 +21,7 @@ class Narrator:
         log: The agent's log.
         who: The household's name.
         began: Monotonic seconds at which the demonstration began.
+        rests_on: What "final" rests on, said with it.
 
     Attributes:
         faults: Names of the warnings and errors that were told, with how often.
@@ -29,6 +30,7 @@ class Narrator:
     log: Path
     who: str
     began: float = field(default_factory=time.monotonic)
+    rests_on: str = "unproven: a development chain seals nothing"
     faults: dict[str, int] = field(default_factory=dict)
     _read: int = 0
 
@@ -59,7 +61,7 @@ class Narrator:
             self.say(f"{level:9} {' '.join((event, *_subject(told)))}: {said}")
         elif event in _LINES:
             for what in _LINES[event](told):
-                self.say(what)
+                self.say(f"{what} ({self.rests_on})" if event == "transaction.final" else what)
         elif event in _NAMED:
             self.say(f"          {' '.join((event, *_subject(told)))}")
 
@@ -81,7 +83,7 @@ def _included(told: dict[str, Any]) -> Iterator[str]:
 
 
 def _final(told: dict[str, Any]) -> Iterator[str]:
-    yield f"FINAL     {told['kind']} {told['tx_hash'][:18]}… (unproven: a development chain seals nothing)"
+    yield f"FINAL     {told['kind']} {told['tx_hash'][:18]}…"
 
 
 def _decided(told: dict[str, Any]) -> Iterator[str]:
