@@ -11,7 +11,8 @@ import pytest
 from eth_account import Account as Wallet
 from eth_utils.address import to_checksum_address
 
-from agent.adapters.full_node import FullNode, HttpRpc
+from agent.adapters.full_node import CheckHead, FullNode, HttpRpc
+from agent.adapters.lie_rows import LieRows
 from agent.adapters.market import Market
 from agent.adapters.node_pool import NodePool
 from agent.domain.errors import NodeUnavailable
@@ -45,10 +46,26 @@ class Street:
     """One chain, reached by two ways: ``first`` through a proxy, ``second`` through another that tells the truth.
 
     Two development nodes make no common chain, so both ways lead to one; what differs is what each says of it.
+
+    Args:
+        anvil: the chain.
+        first: the way of the own area.
+        second: the other way.
+        check_head: looks at newest blocks.
+        rows: where lies are kept.
     """
 
-    def __init__(self, anvil: Anvil, first: RpcProxy, second: RpcProxy) -> None:
+    def __init__(
+        self,
+        anvil: Anvil,
+        first: RpcProxy,
+        second: RpcProxy,
+        *,
+        check_head: CheckHead | None = None,
+        rows: LieRows | None = None,
+    ) -> None:
         self.anvil, self.first, self.second = anvil, first, second
+        self.check_head = check_head
         self.wallet = Wallet.from_key(anvil.accounts[0].key)
         self.log = Diary()
         self.contract = to_checksum_address("0x" + "00" * 19 + "99")
@@ -67,11 +84,13 @@ class Street:
             random=random.random,
             log=self.log,
             deadline_s=6.0,
+            keep_lie=rows.keep if rows else None,
+            lies=rows.newest() if rows else (),
         )
 
     def node(self, name: str, url: str, pin: ChainPin | None) -> FullNode:
         rpc = HttpRpc(url, timeout_s=TIMEOUT_S, log=self.log)
-        return FullNode(name=name, area=name, rpc=rpc, pin=pin, monotonic=time.monotonic)
+        return FullNode(name=name, area=name, rpc=rpc, pin=pin, monotonic=time.monotonic, check_head=self.check_head)
 
     def entry(self, nonce: int) -> Entry:
         fee = Fee(10**11, 10**9)
