@@ -169,6 +169,7 @@ class Ground:
             *("--reporting-period", str(self.period_s)),
             *("--feed-in", str(prices.feed_in), "--retail", str(prices.retail)),
             *("--service-cost", str(prices.service_cost)),
+            *(() if self.consortium is None else ("--epoch", str(self.consortium.epoch))),
         )
         written = self.directory / "deployments" / f"{self.serving.chain_id}.json"
         deployment: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))

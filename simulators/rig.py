@@ -238,14 +238,18 @@ class Rig:
             )
             meters += f'[meters.{name}]\nprofile = "{place["model"]}"\nline = "{line}"\nunit = {place["unit"]}\n'
         nodes = "".join(f'[[chain.nodes]]\nurl = "{url}"\narea = "{area}"\n' for url, area in places)
-        unproven = "true" if isinstance(self.market.serving, Anvil) else "false"
+        sealing = deployment.get("sealing")
+        pins = "unproven = true\n"
+        if sealing is not None:
+            pins = f"consensus = {json.dumps(sealing['consensus'])}\nepoch = {sealing['epoch']}\n"
+            pins += f"validators = {json.dumps(sealing['validators'])}\n"
         host, port = self.broker.address
         return (
             f'[household]\naccount = "{self.household}"\narea = "{AREA}"\nrated_power_w = {scene.rated_power_w}\n'
             f"[meters]\nconfirmations = {scene.confirmations}\n{meters}"
             f'[chain]\nid = {deployment["chainId"]}\ngenesis = "{deployment["genesisHash"]}"\n'
             f'contract = "{deployment["address"]}"\ncode_hash = "{deployment["codeHash"]}"\n'
-            f"depth = {scene.depth}\nunproven = {unproven}\n{nodes}"
+            f"depth = {scene.depth}\n{pins}{nodes}"
             f'[journal]\ndirectory = "{self.state}"\n'
             f'[keystore]\npath = "{self._keystore}"\npassphrase_file = "{self._passphrase}"\n'
             f'[telemetry]\nenabled = true\nhost = "{host}"\nport = {port}\ntls = false\n'
