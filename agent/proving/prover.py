@@ -27,6 +27,7 @@ _KEEP_EVERY_S = 3_600
 # All that one entry's proof may take: several sources, each asked some ten questions, are no turn that hangs.
 _TURN_S = 15.0
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
+_BY_NUMBER = frozenset({"eth_getHeaderByNumber", "eth_getBlockByNumber"})
 _PLAIN = frozenset({Kind.OPENING, Kind.FILLER})
 
 _ADVICE = (
@@ -164,8 +165,10 @@ class Prover:
         self._now = now
         self._random = random
         self._patience: dict[str, Patience] = {}
+        self._whole_blocks: set[str] = set()
         self._slot: Slot | None = None
         self._kept_at: float | None = None
+        self._kept_epoch = 0  # none, while the slot kept shows no reading
         self._missing = False
 
     def prove(self, claim: Claim) -> Proof | None:
@@ -246,7 +249,7 @@ class Prover:
             raise NodeUnavailable(f"it lied: {again}") from error
 
     def _asked(self, heard: Heard, claim: Claim) -> Proof | None:
-        questions = Questions(heard, self._following.pins().rules.consensus)
+        questions = Questions(heard, self._following.pins().rules.consensus, self._whole_blocks)
         seen = self._slot
         if seen is None or seen.block < claim.found.block_number or not seen.used(claim):
             seen = self._newest_slot(questions)
@@ -269,10 +272,10 @@ class Prover:
         return self._slot
 
     def _keep_slot(self, slot: Slot) -> None:
-        now = self._monotonic()
-        if self._kept_at is None or now - self._kept_at >= _KEEP_EVERY_S:
+        now, epoch = self._monotonic(), slot.slot.epoch if slot.slot.sequence else 0
+        if self._kept_at is None or now - self._kept_at >= _KEEP_EVERY_S or epoch != self._kept_epoch:
             self._rows.keep_slot(slot.block, self._now(), slot.file)
-            self._kept_at = now
+            self._kept_at, self._kept_epoch = now, epoch
 
     # --- One transaction ---
 
@@ -321,7 +324,7 @@ class Prover:
     def _known(self, heard: Heard) -> bool:
         """Whether who may seal was followed up to what was told, so that a stranger's seal is a lie."""
         place = self._following.followed_to()
-        return all(_number(one) <= place for one in heard.answers if one["method"] == "eth_getBlockByNumber")
+        return all(_number(one) <= place for one in heard.answers if one["method"] in _BY_NUMBER)
 
 
 def _went(succeeded: bool) -> str:  # noqa: FBT001 - a word for each
@@ -343,6 +346,6 @@ def _hashes(answers: Sequence[Told]) -> dict[str, object]:
     told = {}
     for one in answers:
         asked, result = one["params"], one["result"]
-        if one["method"] == "eth_getBlockByNumber" and isinstance(asked, list) and isinstance(result, dict):
+        if one["method"] in _BY_NUMBER and isinstance(asked, list) and isinstance(result, dict):
             told[str(asked[0])] = result.get("hash")
     return told

@@ -69,10 +69,12 @@ class Questions:
     Attributes:
         source: who is asked.
         consensus: how its blocks are hashed.
+        whole_blocks: names of sources that tell headers only together with their block's transactions' hashes.
     """
 
     source: Source
     consensus: Consensus
+    whole_blocks: set[str] = field(default_factory=set)
 
     def newest(self) -> int:
         """The number of its newest block.
@@ -90,8 +92,16 @@ class Questions:
             NodeUnavailable: it gave no answer, or has no such block.
             BadEvidence: the header is not in order.
         """
-        told = self._object("eth_getBlockByNumber", [hex(number), False], f"block {number}")
-        return self._of_number(told, number)
+        return self._of_number(self._header(number), number)
+
+    def _header(self, number: int) -> Told:
+        """Without the block's transactions where the source knows the question: a full block has 2 kB of hashes."""
+        if self.source.name not in self.whole_blocks:
+            try:
+                return self._object("eth_getHeaderByNumber", [hex(number)], f"block {number}")
+            except NodeUnavailable:
+                self.whole_blocks.add(self.source.name)
+        return self._object("eth_getBlockByNumber", [hex(number), False], f"block {number}")
 
     def run(self, first: int, count: int) -> list[Header]:
         """The headers of consecutive blocks; whether they follow each other is for who checks their seals."""

@@ -56,7 +56,7 @@ class Home:
         stack.callback(stop_agent, agent)
         narrator = Narrator(scene.directory / "agent.log", name, began)
         if ground.consortium is not None:
-            narrator.rests_on = f"{scene.depth} blocks on top at two areas' full nodes"
+            narrator.rests_on = f"proven under a sealed header, {scene.depth} blocks deep"
         return cls(name, rig, (standing.produced_wh, standing.consumed_wh), collector, narrator, agent)
 
     @property

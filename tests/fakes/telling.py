@@ -49,6 +49,8 @@ class Teller:
     rewrite: Callable[[str, list[Any], Any], Any] = lambda _method, _params, answer: answer
     asked: list[tuple[str, list[Any]]] = field(default_factory=list)
     area: str = "north"
+    headers_alone: bool = False
+    """Whether it knows a question for a header without its block."""
 
     def call(self, method: str, params: list[Any]) -> object:
         self.asked.append((method, list(params)))
@@ -57,6 +59,12 @@ class Teller:
 
     def _eth_blockNumber(self) -> str:  # noqa: N802 - JSON-RPC's name
         return hex(len(self.chain.headers) - 1)
+
+    def _eth_getHeaderByNumber(self, number: str) -> Any:  # noqa: ANN401, N802 - JSON-RPC's
+        if not self.headers_alone:
+            raise NodeUnavailable("refused eth_getHeaderByNumber with code -32601")
+        told = self._block(int(number, 16), full=False)
+        return None if told is None else {name: value for name, value in told.items() if name != "transactions"}
 
     def _eth_getBlockByNumber(self, number: str, full: bool) -> Any:  # noqa: ANN401, N802 - JSON-RPC's
         return self._block(int(number, 16), full=full)

@@ -144,6 +144,19 @@ def test_one_state_proof_of_one_node_ends_every_reading_up_to_the_slots(consensu
     assert list(there.kept) == ["slot"]
 
 
+def test_headers_are_asked_for_alone_where_the_node_knows_how() -> None:
+    there = world(nodes=1)
+    there.tellers[0].headers_alone = True
+
+    assert there.prover().prove(claim(there)) is not None
+    assert "eth_getBlockByNumber" not in {method for method, _ in there.tellers[0].asked}
+
+    there.tellers[0].headers_alone = False
+    there.tellers[0].asked.clear()
+    assert there.prover().prove(claim(there)) is not None
+    assert [method for method, _ in there.tellers[0].asked].count("eth_getHeaderByNumber") == 1
+
+
 def test_what_the_slot_does_not_show_is_shown_by_the_transaction_and_kept() -> None:
     there = world()
     prover = there.prover()
