@@ -1,6 +1,6 @@
 """The energy market's contract as the rest of the project sees it: its artifact, and where it is deployed."""
 
-from contracts.artifact import Artifact, StoredVariable, load_artifact
+from contracts.artifact import Artifact, HouseholdLayout, SlotField, StoredVariable, load_artifact
 from contracts.deployment import Deployment, Roles, Sealing, load_deployment, save_deployment
 from contracts.errors import ArtifactError, ContractsError, DeploymentError
 
@@ -10,8 +10,10 @@ __all__ = [
     "ContractsError",
     "Deployment",
     "DeploymentError",
+    "HouseholdLayout",
     "Roles",
     "Sealing",
+    "SlotField",
     "StoredVariable",
     "load_artifact",
     "load_deployment",

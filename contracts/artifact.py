@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 ARTIFACT_PATH = Path(__file__).parent / "artifacts" / "EnergyMarket.json"
 
-# Where households' slots begin: src/HouseholdSlot.sol.
-_SLOTS = 1 << 160
-
 
 @dataclass(frozen=True, slots=True)
 class StoredVariable:
@@ -36,6 +33,34 @@ class StoredVariable:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotField:
+    """A field of the household's slot.
+
+    Attributes:
+        label: Solidity's name of it.
+        offset: its lowest bit.
+        bits: how many it has.
+    """
+
+    label: str
+    offset: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdLayout:
+    """Where a household's slot lies and what is in it, as the compiler says.
+
+    Attributes:
+        base: the key of account 0's slot; another account's is higher by the account.
+        fields: from the lowest bit up.
+    """
+
+    base: int
+    fields: tuple[SlotField, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """A compiled contract.
 
@@ -46,6 +71,7 @@ class Artifact:
         deployed_bytecode: the code on the chain, zeros in place of immutables.
         immutables: start and length in bytes of each place that the constructor fills in.
         storage: the compiler-placed variables by name.
+        household: the household's slot.
         compiler_version: full version of solc.
         sources: SHA-256 of each source file by path.
     """
@@ -56,6 +82,7 @@ class Artifact:
     deployed_bytecode: bytes
     immutables: tuple[tuple[int, int], ...]
     storage: Mapping[str, StoredVariable]
+    household: HouseholdLayout
     compiler_version: str
     sources: Mapping[str, str]
 
@@ -83,7 +110,7 @@ class Artifact:
             raw = b""
         if len(raw) != 20 or len(digits) != 40:  # noqa: PLR2004 - an address has 20 bytes
             raise ArtifactError(f"account {account!r} is not an address: it would be 0x and 40 hex digits")
-        return _SLOTS | int.from_bytes(raw, "big")
+        return self.household.base + int.from_bytes(raw, "big")
 
     def _masked(self, code: bytes) -> bytes:
         masked = bytearray(code)
@@ -124,6 +151,13 @@ def load_artifact(path: Path = ARTIFACT_PATH) -> Artifact:
                 )
                 for entry in raw["storageLayout"]
             },
+            household=HouseholdLayout(
+                base=int(raw["householdSlot"]["base"], 16),
+                fields=tuple(
+                    SlotField(str(field["label"]), int(field["offset"]), int(field["bits"]))
+                    for field in raw["householdSlot"]["fields"]
+                ),
+            ),
             compiler_version=str(raw["compiler"]["version"]),
             sources=dict(raw["sources"]),
         )

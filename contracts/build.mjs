@@ -10,6 +10,9 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ARTIFACT = join(HERE, "artifacts", "EnergyMarket.json");
 const CONTRACT = "EnergyMarket";
 const SOURCE = "src/EnergyMarket.sol";
+// Declares the slot that the market packs by hand, so that the compiler tells its layout.
+const LAYOUT = "HouseholdLayout";
+const LAYOUT_SOURCE = "src/HouseholdLayout.sol";
 // foundry.toml says the same to forge, and why; a test compares the two.
 const SETTINGS = {
   evmVersion: "paris",
@@ -39,6 +42,7 @@ function compile() {
   }
   const outputSelection = {
     [SOURCE]: { [CONTRACT]: ["abi", "evm.bytecode", "evm.deployedBytecode", "storageLayout"] },
+    [LAYOUT_SOURCE]: { [LAYOUT]: ["storageLayout"] },
   };
   const input = { language: "Solidity", sources, settings: { ...SETTINGS, outputSelection } };
   const output = JSON.parse(
@@ -64,6 +68,7 @@ function compile() {
     deployedBytecode: `0x${evm.deployedBytecode.object}`,
     immutableReferences: byPosition(evm.deployedBytecode.immutableReferences),
     storageLayout: plain(storageLayout),
+    householdSlot: household(output.contracts[LAYOUT_SOURCE][LAYOUT].storageLayout),
   };
 }
 
@@ -84,6 +89,21 @@ function plain(layout) {
     type: layout.types[type].label,
     bytes: Number(layout.types[type].numberOfBytes),
   }));
+}
+
+// The key of account 0's slot, and of each field its lowest bit and how many it has.
+function household(layout) {
+  const [{ slot, type }] = layout.storage;
+  const { members, numberOfBytes } = layout.types[type];
+  if (layout.storage.length !== 1 || Number(numberOfBytes) !== 32) fail(`${LAYOUT_SOURCE} declares more than one slot.`);
+  return {
+    base: `0x${BigInt(slot).toString(16)}`,
+    fields: members.map((member) => ({
+      label: member.label,
+      offset: 8 * member.offset,
+      bits: 8 * Number(layout.types[member.type].numberOfBytes),
+    })),
+  };
 }
 
 function fail(message) {

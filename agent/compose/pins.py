@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from agent.configuration import PinSettings
 from agent.domain.market import ChainPin
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus
 from agent.light.seals import Place, Rules
+from agent.light.state import SlotField, SlotLayout
+from contracts import load_artifact
 
 
 def chain_pin(chain: PinSettings) -> ChainPin:
@@ -30,10 +34,26 @@ def pins_of(chain: PinSettings) -> Pins | None:
             block_hash=bytes.fromhex((chain.checkpoint_hash or chain.genesis)[2:]),
             validators=tuple(sorted(bytes.fromhex(one[2:]) for one in chain.validators)),
         ),
+        layout=slot_layout(),
     )
+
+
+def slot_layout() -> SlotLayout:
+    """Where households' slots lie and what is in them, as the contract's compiler says.
+
+    Raises:
+        ArtifactError: the compiled contract cannot be read.
+    """
+    told = load_artifact().household
+    return SlotLayout(told.base, tuple(SlotField(_attribute(one.label), one.offset, one.bits) for one in told.fields))
+
+
+def _attribute(label: str) -> str:
+    """Solidity's name of a field as Python has it: ``consumedWh`` is ``consumed_wh``."""
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda capital: "_" + capital[0].lower(), label)
 
 
 def unsealed(chain: PinSettings) -> Pins:
     """Pins of a development chain: what fits together under them is unproven."""
     genesis = Place(0, bytes.fromhex(chain.genesis[2:]), ())
-    return Pins(chain_pin(chain), Rules(Consensus.UNSEALED), genesis)
+    return Pins(chain_pin(chain), Rules(Consensus.UNSEALED), genesis, slot_layout())

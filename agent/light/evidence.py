@@ -17,7 +17,7 @@ from agent.light.hashing import keccak, shown
 from agent.light.headers import Consensus, Header, block_hash
 from agent.light.receipts import Receipt
 from agent.light.seals import Place, Rules
-from agent.light.state import Account, HouseholdSlot
+from agent.light.state import Account, HouseholdSlot, SlotLayout
 from agent.light.transactions import Transaction
 
 MOST_HEADERS = 10_000
@@ -88,6 +88,7 @@ class Pins:
         chain: chain id, genesis, contract and its code's hash.
         rules: how blocks are sealed.
         place: a block that is trusted, and who may seal the next one; the genesis, or one that was followed since.
+        layout: where the market's slot of a household lies and what is in it.
         depth: how many blocks must follow in a Clique chain. Half as many as there are signers must in any case: then
             more than half have built on it.
     """
@@ -95,6 +96,7 @@ class Pins:
     chain: ChainPin
     rules: Rules
     place: Place
+    layout: SlotLayout
     depth: int = 0
 
 
@@ -287,8 +289,8 @@ def _state(piece: StatePiece, header: Header, pins: Pins) -> tuple[Account, Hous
             f"the code at {pins.chain.contract} hashes to 0x{contract.code_hash.hex()}, the pinned one to "
             f"{pins.chain.code_hash}"
         )
-    word = state.slot(contract.storage_root, state.household_key(piece.household), piece.slot_proof)
-    return account, HouseholdSlot.unpack(word)
+    word = state.slot(contract.storage_root, pins.layout.key(piece.household), piece.slot_proof)
+    return account, pins.layout.unpack(word)
 
 
 # --- Words ---

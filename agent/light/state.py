@@ -6,31 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from agent.domain.readings import Reading
 from agent.light import rlp, tries
 from agent.light.hashing import keccak, shown
 
-HOUSEHOLD_SLOTS = 1 << 160
-"""A household's slot has the key 2^160 + account: contracts/README.md."""
-
 NO_CODE = keccak(b"")
 _FIELDS = 4
 _WORD_BYTES = 32
-
-# Bits of each field from the lowest up: contracts/src/HouseholdSlot.sol.
-_SLOT = (
-    ("consumed_wh", 40),
-    ("produced_wh", 40),
-    ("taken_at", 32),
-    ("sequence", 24),
-    ("epoch", 8),
-    ("production_held_s", 24),
-    ("consumption_held_s", 24),
-    ("rated_power_w", 24),
-    ("tokens_wh", 40),
-)
+_WORD_BITS, _ADDRESS_BITS = 256, 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +87,62 @@ class HouseholdSlot:
             consumed_wh=self.consumed_wh,
         )
 
-    @classmethod
-    def unpack(cls, word: int) -> HouseholdSlot:
-        """A slot's 256 bits, field by field."""
-        values = {}
-        for name, bits in _SLOT:
-            values[name] = word & ((1 << bits) - 1)
-            word >>= bits
-        return cls(**values)
 
+@dataclass(frozen=True, slots=True)
+class SlotField:
+    """A field's place in the household's slot.
 
-def household_key(household: bytes) -> int:
-    """The key of a household's slot.
-
-    Args:
-        household: the account, 20 bytes.
+    Attributes:
+        name: of ``HouseholdSlot``'s attribute.
+        offset: its lowest bit.
+        bits: how many it has.
     """
-    return HOUSEHOLD_SLOTS | int.from_bytes(household, "big")
+
+    name: str
+    offset: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLayout:
+    """Where a household's slot lies and what is in it; the contract's compiler says so, and not this room.
+
+    Attributes:
+        base: the key of account 0's slot; a household's is higher by its account.
+        fields: one for each attribute of ``HouseholdSlot``.
+
+    Raises:
+        ValueError: the fields are others, overlap, or reach beyond the slot; or the base leaves accounts no room.
+    """
+
+    base: int
+    fields: tuple[SlotField, ...]
+
+    def __post_init__(self) -> None:
+        wanted, named = sorted(one.name for one in fields(HouseholdSlot)), sorted(one.name for one in self.fields)
+        if named != wanted:
+            raise ValueError(f"the slot's fields are {', '.join(named)}, where {', '.join(wanted)} belong")
+        end = 0
+        for field in sorted(self.fields, key=lambda one: one.offset):
+            if field.bits < 1 or field.offset < end or field.offset + field.bits > _WORD_BITS:
+                raise ValueError(
+                    f"{field.name} has the {field.bits} bits from {field.offset} on, which are not its own"
+                )
+            end = field.offset + field.bits
+        if self.base >> _WORD_BITS or self.base % (1 << _ADDRESS_BITS):
+            raise ValueError(f"the slots begin at {self.base:#x}, where a multiple of 2^{_ADDRESS_BITS} belongs")
+
+    def key(self, household: bytes) -> int:
+        """The key of a household's slot.
+
+        Args:
+            household: the account, 20 bytes.
+        """
+        return self.base + int.from_bytes(household, "big")
+
+    def unpack(self, word: int) -> HouseholdSlot:
+        """A slot's 256 bits, field by field."""
+        return HouseholdSlot(**{one.name: word >> one.offset & ((1 << one.bits) - 1) for one in self.fields})
 
 
 def account(state_root: bytes, address: bytes, proof: Sequence[bytes]) -> Account:

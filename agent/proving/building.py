@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.domain.outbox import Inclusion
-from agent.light import gathering, state, transactions
+from agent.light import gathering, transactions
 from agent.light.evidence import Evidence, Outcome, Pins, Verdict, checked
 from agent.light.hashing import keccak
 from agent.light.headers import Consensus, Header
@@ -42,7 +42,7 @@ def slot(questions: Questions, pins: Pins, household: str, depth: int) -> Eviden
     if number <= 0:
         raise NodeUnavailable(f"its chain has {number + back} blocks, and {back} must follow what is proven")
     headers = questions.run(number, after + 1)
-    key = state.household_key(bytes.fromhex(household[2:]))
+    key = pins.layout.key(bytes.fromhex(household[2:]))
     return Evidence(
         chain_id=pins.chain.chain_id,
         contract=bytes.fromhex(pins.chain.contract[2:]),

@@ -24,6 +24,9 @@ error UnknownFlags(address household, uint256 flags);
 /// @notice An account cannot hold more tokens than its slot has room for.
 error TokensExceedSlot(address account, uint256 limitWh, uint256 gotWh);
 
+/// @dev Where households' slots begin: a household's key is this and its account.
+uint256 constant HOUSEHOLD_SLOTS = 1 << 160;
+
 /// @title The one storage slot that a household's report touches.
 /// @notice A reading is a word of 152 bits. A household's slot repeats its first five fields at the same places, so
 /// booking a reading is one masked copy, and one storage proof shows the last reading.
@@ -58,7 +61,6 @@ library HouseholdSlot {
     /// @dev Both sides of the plausibility check are in tenths of a watt-second.
     uint256 internal constant TENTH_WS_PER_WH = 36_000;
 
-    uint256 private constant SLOTS = 1 << 160;
     uint256 private constant M24 = 0xffffff;
     uint256 private constant M32 = 0xffffffff;
     uint256 private constant M40 = 0xffffffffff;
@@ -83,14 +85,14 @@ library HouseholdSlot {
     /// @param account the address as a number: cleaning its upper bits costs 20 gas each time
     function load(uint256 account) internal view returns (uint256 slot) {
         assembly ("memory-safe") {
-            slot := sload(or(SLOTS, account))
+            slot := sload(or(HOUSEHOLD_SLOTS, account))
         }
     }
 
     /// @notice Writes an account's slot.
     function store(uint256 account, uint256 slot) internal {
         assembly ("memory-safe") {
-            sstore(or(SLOTS, account), slot)
+            sstore(or(HOUSEHOLD_SLOTS, account), slot)
         }
     }
 

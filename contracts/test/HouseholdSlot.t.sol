@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {HouseholdSlot, TokensExceedSlot} from "../src/HouseholdSlot.sol";
+import {HouseholdLayout} from "../src/HouseholdLayout.sol";
+import {HOUSEHOLD_SLOTS, HouseholdSlot, TokensExceedSlot} from "../src/HouseholdSlot.sol";
 import {MarketTest} from "./Vm.sol";
 
 /// @dev The library's functions, callable so that a revert can be caught.
@@ -14,9 +15,18 @@ contract SlotHarness {
         return HouseholdSlot.advance(address(1), slot, word, latest, 450);
     }
 
+    function loaded(uint256 account) external view returns (uint256) {
+        return HouseholdSlot.load(account);
+    }
+
     function repack(uint256 slot) external pure returns (uint256) {
         return HouseholdSlot.pack(address(1), HouseholdSlot.unpack(slot));
     }
+}
+
+/// @dev What the compiler's accessor of the declared slot returns: the same nine fields.
+interface Declared {
+    function household() external view returns (HouseholdSlot.Fields memory);
 }
 
 contract HouseholdSlotTest is MarketTest {
@@ -28,6 +38,23 @@ contract HouseholdSlotTest is MarketTest {
 
     function testFuzz_fields_of_a_slot_come_back(uint256 slot) public view {
         equal(slot, harness.repack(slot), "slot");
+    }
+
+    /// What is packed by hand lies where the compiler lays the declared fields: for any bits at all.
+    function testFuzz_fields_lie_where_the_compiler_lays_them(uint256 slot) public {
+        HouseholdLayout declared = new HouseholdLayout();
+        vm.store(address(declared), bytes32(HOUSEHOLD_SLOTS), bytes32(slot));
+        HouseholdSlot.Fields memory got = Declared(address(declared)).household();
+        check(
+            keccak256(abi.encode(got)) == keccak256(abi.encode(HouseholdSlot.unpack(slot))),
+            "a field lies elsewhere than it is declared"
+        );
+    }
+
+    /// The key that the library uses is that of the declared slot and the account.
+    function testFuzz_a_slot_has_its_accounts_key(uint160 account, uint256 slot) public {
+        vm.store(address(harness), bytes32(HOUSEHOLD_SLOTS + account), bytes32(slot));
+        equal(slot, harness.loaded(account), "slot");
     }
 
     /// What the word arithmetic accepts, the stepwise check accepts with the same result: for any bits at all.

@@ -82,6 +82,7 @@ _PROVE: Final = """
 import json, sys, time
 from dataclasses import replace
 from eth_keys.datatypes import PrivateKey
+from agent.compose.pins import slot_layout
 from agent.domain.market import ChainPin
 from agent.light import bft, evidence, evidence_file, gathering, seals, tries
 from agent.light.hashing import keccak
@@ -90,6 +91,7 @@ from agent.light.headers import Consensus
 told = json.load(open(sys.argv[1]))
 household, contract = (bytes.fromhex(told[name][2:]) for name in ("household", "contract"))
 chain = ChainPin(told["chain"], "0x" + "00" * 32, told["contract"], told["slot"]["codeHash"])
+layout = slot_layout()
 texts = [json.dumps(told[name]) for name in ("header", "account", "slot")]
 recorded = gathering.header(told["header"], Consensus.UNSEALED)
 
@@ -109,7 +111,7 @@ def prove(consensus, header, names):
     piece = gathering.state_piece(household, account, slot)
     shown = evidence.Evidence(told["chain"], contract, found.number, ((header or found).encoded(),), None, piece)
     place = seals.Place(found.number - 1, found.parent_hash, names)
-    verdict = evidence.verify(shown, evidence.Pins(chain, seals.Rules(consensus), place))
+    verdict = evidence.verify(shown, evidence.Pins(chain, seals.Rules(consensus), place, layout))
     wanted = "unproven" if consensus is Consensus.UNSEALED else "proven"
     if verdict.outcome != wanted or verdict.slot.produced_wh != told["produced"]:
         raise SystemExit(f"{verdict.outcome}: {verdict.lacks}")

@@ -17,6 +17,7 @@ from agent.light.headers import Consensus, Header, block_hash
 from agent.light.seals import Place, Rules
 from agent.proving.validators import Validators
 from tests.fakes.consortium import FOR, Consortium, address, keys
+from tests.fakes.recorded import LAYOUT
 
 EPOCH = 20
 
@@ -98,7 +99,7 @@ def grow(chain: Consortium, to: int) -> None:
 
 def pins_of(chain: Consortium) -> Pins:
     pin = ChainPin(7, "0x" + chain.hash_of(0).hex(), "0x" + "11" * 20, "0x" + "22" * 32)
-    return Pins(pin, chain.rules, Place(0, chain.hash_of(0), chain.founders))
+    return Pins(pin, chain.rules, Place(0, chain.hash_of(0), chain.founders), LAYOUT)
 
 
 def caught_up(validators: Validators, source: ChainSource, *, wanted: bool = True) -> int:

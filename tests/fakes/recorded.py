@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agent.compose.pins import slot_layout
 from agent.domain.market import ChainPin
 from agent.light import gathering
 from agent.light.evidence import Evidence, Pins
@@ -16,6 +17,7 @@ from tests.fakes.consortium import Consortium, keys
 
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "chain"
 HARDFORKS = ("london", "shanghai", "cancun", "prague")
+LAYOUT = slot_layout()
 MIXED, EMPTY, LAST = range(3)
 """Blocks of a recording: of every kind of transaction, of none, of one report."""
 
@@ -52,7 +54,7 @@ def evidence_of(told: dict[str, Any], block: int = LAST, index: int = 0, *, stat
 
 def pins_of(told: dict[str, Any], rules: Rules, place: Place, depth: int = 0) -> Pins:
     code_hash = told["state"]["contract"]["codeHash"]
-    return Pins(ChainPin(told["chainId"], told["genesis"], told["contract"], code_hash), rules, place, depth)
+    return Pins(ChainPin(told["chainId"], told["genesis"], told["contract"], code_hash), rules, place, LAYOUT, depth)
 
 
 def sealed(

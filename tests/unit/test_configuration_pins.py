@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.compose.parts import light_pins
+from agent.compose.pins import slot_layout
 from agent.configuration import PREFIX, load
 from agent.domain.market import ChainPin
 from agent.light.evidence import Pins
@@ -32,6 +33,7 @@ def test_pins_are_the_genesis_unless_a_checkpoint_is_named(tmp_path: Path) -> No
         chain=ChainPin(31337, HASH, ACCOUNT, HASH),
         rules=Rules(Consensus.QBFT, 30_000),
         place=Place(0, bytes.fromhex(HASH[2:]), (bytes.fromhex(ACCOUNT[2:]),)),
+        layout=slot_layout(),
     )
 
     assert pins(file, GOOD) == expected

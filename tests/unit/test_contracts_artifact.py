@@ -87,6 +87,15 @@ def test_household_slot() -> None:
     assert load_artifact().household_slot(ACCOUNT) == 2**160 + 255
 
 
+def test_fields_of_the_household_slot_fill_it() -> None:
+    household = load_artifact().household
+    ends = [field.offset + field.bits for field in household.fields]
+
+    assert [field.offset for field in household.fields] == [0, *ends[:-1]]
+    assert ends[-1] == 256
+    assert household.fields[0].label == "consumedWh"
+
+
 @pytest.mark.parametrize("account", ["", "0x", ACCOUNT[:-1], ACCOUNT + "0", ACCOUNT[2:] + "00", "0x" + "g" * 40])
 def test_household_slot_of_what_is_no_address(account: str) -> None:
     with pytest.raises(ArtifactError, match="not an address"):
@@ -100,6 +109,7 @@ def test_household_slot_of_what_is_no_address(account: str) -> None:
         ("[]", "not an artifact"),
         ("{}", "contractName"),
         (json.dumps({**RAW, "bytecode": "60"}), "begins with 0x"),
+        (json.dumps({**RAW, "householdSlot": {"base": "0x1"}}), "fields"),
         (json.dumps({**RAW, "deployedBytecode": "0xzz"}), "non-hexadecimal"),
     ],
 )

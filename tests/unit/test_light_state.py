@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +12,9 @@ from hypothesis import strategies as st
 from agent.domain.errors import BadEvidence
 from agent.domain.readings import Reading
 from agent.light import state
-from agent.light.state import NEVER_USED, HouseholdSlot
+from agent.light.state import NEVER_USED, SlotField, SlotLayout
 from contracts.artifact import load_artifact
-from tests.fakes.recorded import HARDFORKS, LAST, header_of, raw, recording
+from tests.fakes.recorded import HARDFORKS, LAST, LAYOUT, header_of, raw, recording
 
 
 def nodes(told: list[str]) -> list[bytes]:
@@ -26,8 +29,8 @@ def test_the_households_last_reading_is_proven(hardfork: str) -> None:
 
     own = state.account(root, household, nodes(account["accountProof"]))
     market = state.account(root, raw(told["contract"]), nodes(contract["accountProof"]))
-    word = state.slot(market.storage_root, state.household_key(household), nodes(contract["storageProof"][0]["proof"]))
-    slot = HouseholdSlot.unpack(word)
+    word = state.slot(market.storage_root, LAYOUT.key(household), nodes(contract["storageProof"][0]["proof"]))
+    slot = LAYOUT.unpack(word)
 
     assert (own.nonce, own.balance) == (int(account["nonce"], 16), int(account["balance"], 16))
     assert own.code_hash == state.NO_CODE
@@ -47,13 +50,13 @@ def test_what_the_state_does_not_hold_is_proven_too() -> None:
     market = state.account(root, raw(told["contract"]), nodes(contract["accountProof"]))
     word = state.slot(
         market.storage_root,
-        state.household_key(raw(told["strangerAddress"])),
+        LAYOUT.key(raw(told["strangerAddress"])),
         nodes(contract["storageProof"][0]["proof"]),
     )
 
     assert word == 0
-    assert HouseholdSlot.unpack(word).last_reading(raw(told["strangerAddress"])) is None
-    assert not HouseholdSlot.unpack(word).active
+    assert LAYOUT.unpack(word).last_reading(raw(told["strangerAddress"])) is None
+    assert not LAYOUT.unpack(word).active
     assert (
         state.account(root, raw(told["strangerAddress"]), nodes(stranger["account"]["accountProof"])).balance == 12_345
     )
@@ -69,17 +72,17 @@ def test_another_households_proof_is_none() -> None:
             header_of(told, LAST).state_root, raw(told["household"]), nodes(told["stranger"]["account"]["accountProof"])
         )
     with pytest.raises(BadEvidence, match="proof of the slot"):
-        state.slot(bytes(32), state.household_key(raw(told["household"])), [])
+        state.slot(bytes(32), LAYOUT.key(raw(told["household"])), [])
 
 
 def test_the_slots_key_is_the_contracts() -> None:
     account = "0x" + "a1" * 20
-    assert state.household_key(raw(account)) == load_artifact().household_slot(account)
+    assert LAYOUT.key(raw(account)) == load_artifact().household_slot(account)
 
 
 @given(st.integers(0, 2**256 - 1))
 def test_a_slot_holds_each_field_once_and_nothing_else(word: int) -> None:
-    slot, again, at = HouseholdSlot.unpack(word), 0, 0
+    slot, again, at = LAYOUT.unpack(word), 0, 0
     for name, bits in (
         ("consumed_wh", 40), ("produced_wh", 40), ("taken_at", 32), ("sequence", 24), ("epoch", 8),
         ("production_held_s", 24), ("consumption_held_s", 24), ("rated_power_w", 24), ("tokens_wh", 40),
@@ -88,3 +91,29 @@ def test_a_slot_holds_each_field_once_and_nothing_else(word: int) -> None:
         at += bits
 
     assert (again, at) == (word, 256)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"fields": LAYOUT.fields[1:]}, "where consumed_wh, consumption_held_s"),
+        ({"fields": (*LAYOUT.fields, LAYOUT.fields[0])}, "are consumed_wh, consumed_wh"),
+        ({"fields": (SlotField("consumed_wh", 0, 41), *LAYOUT.fields[1:])}, "produced_wh has the 40 bits from 40 on"),
+        ({"fields": (SlotField("consumed_wh", 0, 0), *LAYOUT.fields[1:])}, "consumed_wh has the 0 bits"),
+        ({"fields": (*LAYOUT.fields[:-1], SlotField("tokens_wh", 216, 41))}, "tokens_wh has the 41 bits from 216 on"),
+        ({"base": (1 << 160) + 1}, "slots begin at 0x1"),
+        ({"base": 1 << 256}, "slots begin at 0x1"),
+    ],
+)
+def test_a_layout_that_cannot_be_is_refused(change: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        replace(LAYOUT, **change)
+
+
+def test_another_layout_reads_other_fields() -> None:
+    first, second, *others = LAYOUT.fields
+    moved = (SlotField(first.name, second.offset, 40), SlotField(second.name, first.offset, 40), *others)
+    slot = SlotLayout(LAYOUT.base, moved).unpack(5 | 7 << 40)
+
+    assert (slot.consumed_wh, slot.produced_wh) == (7, 5)
+    assert SlotLayout(1 << 200, moved).key(b"\1" * 20) == (1 << 200) + int("01" * 20, 16)
