@@ -43,16 +43,15 @@ def network(house: House) -> Network:
     return house.rig.market.network
 
 
-def recovers(house: House, what: str, since: float) -> None:
-    """A reading that was taken after a moment becomes final."""
+def final(house: House, since: float) -> float | None:
+    """Seconds from a moment until a reading that was taken after it was final; None while none is."""
     rig = house.rig
-    log = rig.scene.directory / "agent.log"
+    return final_after(told(rig.scene.directory / "agent.log"), rig.ledger.readings(rig.household), since)
 
-    def final() -> float | None:
-        return final_after(told(log), rig.ledger.readings(rig.household), since)
 
-    house.wait_until(lambda: final() is not None, f"a final reading after {what}", within_s=RECOVERED_S)
-    print(f"consortium: {what}: the next reading was final after {final():.1f} s")
+def recovers(house: House, what: str, since: float) -> None:
+    house.wait_until(lambda: final(house, since) is not None, f"a final reading after {what}", within_s=RECOVERED_S)
+    print(f"consortium: {what}: the next reading was final after {final(house, since):.1f} s")
 
 
 def test_the_own_areas_node_is_killed_and_comes_back(house: House, network: Network) -> None:
@@ -70,7 +69,7 @@ def test_the_own_area_is_cut_off_and_connected_again(house: House, network: Netw
     since = time.time()
     network.partition([OWN], [0, 1])
     recovers(house, "the own area was cut off", since)
-    time.sleep(4 * PERIOD_S)
+    time.sleep(2 * PERIOD_S)
     since = time.time()
     network.heal()
     recovers(house, "it was connected again", since)
@@ -81,11 +80,8 @@ def test_while_no_two_areas_talk_nothing_is_final_and_afterwards_everything(hous
     network.partition([0], [1], [2])
     time.sleep(2 * PERIOD_S)  # what was deep enough by then may still be told
     since = time.time()
-    time.sleep(5 * PERIOD_S)
-    final = final_after(
-        told(house.rig.scene.directory / "agent.log"), house.rig.ledger.readings(house.rig.household), since
-    )
-    assert final is None
+    time.sleep(3 * PERIOD_S)
+    assert final(house, since) is None
     since = time.time()
     network.heal()
     recovers(house, "no two areas talked", since)

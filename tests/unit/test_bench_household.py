@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simulators.bench.disk import YEAR_S, Pace, Written, age_log, log_bytes, year_bytes
 from simulators.bench.figures import BenchError
-from simulators.bench.latency import latencies
+from simulators.bench.latency import final_after, latencies
 from simulators.bench.market import House
 from simulators.bench.process_cost import Standing, cpu_seconds, named
 from simulators.bench.traffic import Traffic
@@ -45,6 +45,17 @@ def test_a_latency_runs_from_the_interval_s_end_to_the_first_acceptance_of_what_
     ]
     chain = [mined(END, "0xa"), mined(END + 901, "0xb"), mined(END + 1799, "0xb")]
     assert latencies(lines, chain, 900) == pytest.approx([0.35, 901.5, 1.5])
+
+
+def test_recovery_ends_with_the_first_final_reading_that_was_taken_after_the_fault() -> None:
+    lines = [
+        {"event": "transaction.final", "tx_hash": name, "at": f"2026-06-22T05:00:{second}Z"}
+        for name, second in (("0xa", "09.5"), ("0xb", "12.5"), ("0xc", "17.0"))
+    ]
+    chain = [mined(END + 5, "0xa"), mined(END + 10, "0xb"), mined(END + 15, "0xc")]
+
+    assert final_after(lines, chain, END + 7) == pytest.approx(5.5)
+    assert final_after(lines, chain, END + 15) is None
 
 
 def test_processor_time_is_found_behind_a_name_with_blanks_and_brackets() -> None:
