@@ -90,7 +90,8 @@ class OutboxRows:
     def by_transaction(self, tx_hash: str) -> Entry | None:
         """The entry that a signed transaction belongs to, mined or not; None if it is none of ours."""
         row = self._journal.one(
-            "SELECT entry.* FROM entry JOIN attempt ON attempt.entry_id = entry.id WHERE tx_hash = ?", (tx_hash,)
+            "SELECT * FROM entry WHERE included_hash = ? OR id = (SELECT entry_id FROM attempt WHERE tx_hash = ?)",
+            (tx_hash, tx_hash),
         )
         return None if row is None else self._entry(row)
 
@@ -189,6 +190,19 @@ class OutboxRows:
         """Count a sighting of the entry's nonce used by somebody else."""
         with self._journal.transaction() as journal:
             journal.execute("UPDATE entry SET foreign_sightings = foreign_sightings + 1 WHERE id = ?", (entry_id,))
+
+    def forget_signed(self, before: int) -> int:
+        """Delete the signed bytes of what became final before ``before``; returns how many.
+
+        The entries stay, and where they were mined. Those that a reorganisation could still bring back keep their bytes
+        however old they are.
+        """
+        with self._journal.transaction() as journal:
+            return journal.execute(
+                "DELETE FROM attempt WHERE signed_at < :before AND (SELECT state = :final AND changed_at < :before"
+                " AND nonce < (SELECT max(nonce) FROM entry) - :newest FROM entry WHERE entry.id = attempt.entry_id)",
+                {"before": before, "final": State.FINAL, "newest": 4 * MOST_IN_FLIGHT},
+            )
 
     def halt(self, why: str) -> None:
         """Stop submission until a person resumes it."""

@@ -198,6 +198,7 @@ def build(
     retain = Retain(
         meters=rows.meters,
         readings=rows.readings,
+        outbox=rows.outbox,
         events=rows.events,
         decisions=DecisionRows(journal),
         market=rows.market,

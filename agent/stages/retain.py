@@ -11,6 +11,8 @@ _DAY_S = 86_400
 _YEAR_S = 365 * _DAY_S
 # The standing rule knows by its decisions which orders it has made, and none of them lives longer.
 _DECISIONS_LEAST_S = 31 * _DAY_S
+# No reorganisation brings a transaction back after so long, and a full node tells it to whoever wants it exported.
+_SIGNED_S = 90 * _DAY_S
 
 
 class MeterRows(Protocol):
@@ -25,6 +27,13 @@ class ReadingRows(Protocol):
 
     def prune(self, before: int) -> int:
         """Delete ended readings older than ``before``; returns how many."""
+
+
+class OutboxRows(Protocol):
+    """The journal's rows of the outbox."""
+
+    def forget_signed(self, before: int) -> int:
+        """Delete the signed bytes of what became final before ``before``; returns how many."""
 
 
 class EventRows(Protocol):
@@ -62,6 +71,7 @@ class Retain:
         *,
         meters: MeterRows,
         readings: ReadingRows,
+        outbox: OutboxRows,
         events: EventRows,
         decisions: DecisionRows,
         market: MarketRows,
@@ -71,6 +81,7 @@ class Retain:
     ) -> None:
         self._meters = meters
         self._readings = readings
+        self._outbox = outbox
         self._events = events
         self._market = market
         self._decisions = decisions
@@ -85,6 +96,7 @@ class Retain:
         now = self._clock.now_ms() // 1000
         try:
             gone = self._meters.prune_minutes(now - self._minutes_s)
+            gone += self._outbox.forget_signed(now - _SIGNED_S)
             gone += self._events.prune(now - self._minutes_s)
             gone += self._decisions.prune(now - max(self._minutes_s, _DECISIONS_LEAST_S))
             gone += self._readings.prune(now - self._readings_s)

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from simulators.bench import collecting, gas, measuring, programs, proofs, recovering
+from simulators.bench import collecting, gas, measuring, programs, proofs, recovering, stored
 from simulators.bench.figures import BenchError, Section, as_json, broken, table
 from simulators.control import CommandError
 from simulators.json_rpc import RpcError
 from simulators.process import StartError
 
 _READS, _QUICK_READS = 100, 10
-_NAMES: Final = ("gas", "reads", proofs.NAME, collecting.NAME, recovering.NAME, *measuring.NAMES)
+_NAMES: Final = ("gas", "reads", proofs.NAME, collecting.NAME, recovering.NAME, stored.NAME, *measuring.NAMES)
 
 
 def _measure(names: set[str], say: Callable[[str], None], *, quick: bool) -> list[Section]:
@@ -33,6 +33,8 @@ def _measure(names: set[str], say: Callable[[str], None], *, quick: bool) -> lis
         found.append(proofs.measure(proofs.QUICK_HOUSEHOLDS if quick else proofs.HOUSEHOLDS, say))
     if collecting.NAME in names:
         found.append(collecting.measure(collecting.QUICK_HOUSEHOLDS if quick else collecting.HOUSEHOLDS, say))
+    if stored.NAME in names:
+        found.append(stored.measure(stored.QUICK_DAYS if quick else stored.DAYS, say))
     if recovering.NAME in names:
         found.append(recovering.measure(say))
     if running := names & set(measuring.NAMES):

@@ -15,6 +15,7 @@ from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.journal_view import JournalView
 from agent.adapters.market_rows import MarketRows
 from agent.adapters.meter_rows import MeterRows
+from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
 from agent.cli import explain, orders
 from agent.cli.arguments import parser
@@ -83,6 +84,7 @@ def test_old_decisions_leave_the_journal_and_the_last_stays(journal: Journal) ->
     retain = Retain(
         meters=MeterRows(journal),
         readings=ReadingRows(journal, HOUSEHOLD),
+        outbox=OutboxRows(journal),
         events=EventRows(journal),
         decisions=rows,
         market=MarketRows(journal),

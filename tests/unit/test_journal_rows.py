@@ -287,3 +287,39 @@ def test_the_outbox_is_looked_into_by_key_kind_and_age(journal: Journal) -> None
     assert found is not None
     assert (found.id, found.value) == (2, 10**30)
     assert outbox.why(3) == "no"
+
+
+def ended(outbox: OutboxRows, number: int, at: int) -> str:
+    """An entry that became final; the hash of its transaction."""
+    outbox.queue(Intent(f"report:1:{number}", Kind.REPORT, "0x" + "22" * 20, b"data", 1), at)
+    entry = outbox.by_key(f"report:1:{number}")
+    assert entry is not None
+    tx_hash = f"0x{number:064x}"
+    outbox.sign(entry.id, number, Attempt(tx_hash, b"raw", Fee(1, 1), at))
+    outbox.move(entry.id, State.FINAL, at, Inclusion(tx_hash, number, "0xblock", succeeded=True))
+    return tx_hash
+
+
+def test_signed_bytes_of_old_transactions_go_and_the_newest_stay_however_old(journal: Journal) -> None:
+    outbox = OutboxRows(journal)
+    hashes = [ended(outbox, number, 1_000 + number) for number in range(70)]
+
+    assert outbox.forget_signed(before=1_003) == 3
+    assert outbox.forget_signed(before=9_000) == 2  # of seventy, the newest 65 could be reorganised yet
+    assert outbox.forget_signed(before=9_000) == 0
+
+    oldest = outbox.by_transaction(hashes[0])
+    assert oldest is not None
+    assert (oldest.attempts, oldest.state) == ((), State.FINAL)
+    assert all(entry.attempts for entry in outbox.newest_ended())
+    assert outbox.by_transaction("0x" + "ff" * 32) is None
+
+
+def test_what_is_not_final_keeps_its_signed_bytes(journal: Journal) -> None:
+    outbox = OutboxRows(journal)
+    for number in range(70):
+        ended(outbox, number, 1_000)
+    journal.execute("UPDATE entry SET state = 'sent' WHERE nonce = 0")
+
+    assert outbox.forget_signed(before=9_000) == 4
+    assert outbox.open_entries()[0].attempts
