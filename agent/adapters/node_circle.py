@@ -112,9 +112,10 @@ class NodeCircle:
 
     @property
     def unknown_sealer(self) -> bool:
-        """Whether some node's newest block is sealed by somebody who is not known to be a validator."""
+        """Whether some node's newest block is sealed by somebody who is not known to be a validator, or not yet."""
         with self._lock:
-            return any(standing.unknown_sealer for standing in self._standings)
+            now = self._clock()
+            return any(standing.may_be_known_soon(now) for standing in self._standings)
 
     def caught(self, name: str, why: str, told: object) -> None:
         """A node said what cannot be true: it is left alone, what it said is kept, and a person is told.
@@ -124,12 +125,8 @@ class NodeCircle:
             why: why it cannot be true, in words.
             told: what it said, as JSON has it.
         """
-        self._failed(self._named(name), Lied(why, told))
+        self._failed(next(one for one in self._standings if one.node.name == name), Lied(why, told))
         self._keep_lies()
-
-    def failed(self, name: str, error: NodeUnavailable) -> None:
-        """A node gave no usable answer to a question that was put to it alone."""
-        self._failed(self._named(name), error)
 
     def close(self) -> None:
         """Give up all connections; questions under way end by themselves."""
@@ -175,9 +172,6 @@ class NodeCircle:
     def _usable(self) -> list[Standing]:
         with self._lock:
             return [standing for standing in self._standings if standing.usable]
-
-    def _named(self, name: str) -> Standing:
-        return next(standing for standing in self._standings if standing.node.name == name)
 
     def _some(self, answers: list[tuple[Standing, T]]) -> list[tuple[Standing, T]]:
         if not answers:

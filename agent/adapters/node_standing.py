@@ -18,6 +18,9 @@ from agent.domain.market import Head
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
 # A node that comes and goes is told of once in five minutes.
 _QUIET_S = 300.0
+# How long a stranger's seal makes the chain's headers be followed one by one: enough for two days of them. A node that
+# invents strangers would else cost every household's line that much for ever.
+_FOLLOWED_S = 3_600.0
 # Requests under way on one node. More means that it hangs, and further ones would only queue behind.
 MOST_UNDER_WAY = 4
 
@@ -63,7 +66,6 @@ class Standing:
         self.problem: str | None = "not asked yet"
         self.reachable = False
         self.under_way = 0
-        self.unknown_sealer = False
         self._random = random
         self._patience = Patience(_BACKOFF, random)
         self._lies = 0
@@ -86,7 +88,11 @@ class Standing:
     @property
     def proves(self) -> bool:
         """Whether it may be asked for proofs: also while others than are known seal its blocks."""
-        return (self.problem is None or self.unknown_sealer) and self.under_way < MOST_UNDER_WAY
+        return (self.problem is None or self._strange_since is not None) and self.under_way < MOST_UNDER_WAY
+
+    def may_be_known_soon(self, now: float) -> bool:
+        """Whether to follow the chain's votes to see who seals its blocks."""
+        return self._strange_since is not None and now - self._strange_since < _FOLLOWED_S
 
     def may_be_tried(self, now: float) -> bool:
         """Whether its back-off is over."""
@@ -99,13 +105,8 @@ class Standing:
     def answered(self, head: Head) -> None:
         """It is on the right chain and told its newest block; whether it is in line is decided among all."""
         self.head = head
-        self._reached(unknown_sealer=False)
-
-    def _reached(self, *, unknown_sealer: bool) -> None:
         self.reachable = True
-        self.unknown_sealer = unknown_sealer
-        if not unknown_sealer:
-            self._strange_since = None
+        self._strange_since = None
         self._patience.succeeded()
 
     def in_line(self) -> None:
@@ -126,14 +127,16 @@ class Standing:
         if isinstance(error, SealedByStranger):
             self._strange(self.problem, now)
             return
-        self.reachable = self.unknown_sealer = False
+        self.reachable = False
+        self._strange_since = None
         self.node.distrust()
         self._patience.failed(now)
         self._tell("node.wrong_chain" if isinstance(error, WrongChain) else "node.lost", self.problem, now)
 
     def _strange(self, problem: str, now: float) -> None:
         """A validator was voted in, which is known in a moment, or somebody else seals its blocks, which lasts."""
-        self._reached(unknown_sealer=True)
+        self.reachable = True
+        self._patience.succeeded()
         if self._strange_since is None:
             self._strange_since = now
         if now - self._strange_since >= _QUIET_S:
@@ -173,7 +176,8 @@ class Standing:
 
     def _put_away(self, lie: Lie, until: float) -> None:
         self.problem = lie.problem
-        self.reachable = self.unknown_sealer = False
+        self.reachable = False
+        self._strange_since = None
         self._away_until = until
         self._told = "node.lied"
         self.node.distrust()

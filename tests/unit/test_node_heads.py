@@ -141,6 +141,15 @@ def test_a_stranger_who_stays_is_told_of_after_minutes(street: Street) -> None:
     assert street.house.kept == []
 
 
+def test_a_stranger_who_stays_costs_no_headers_for_ever(street: Street) -> None:
+    street.shows(0, replace(street.chain.headers[-1], number=1_000_001))
+    for minute in range(90):
+        street.pool.balance()
+        assert street.pool.unknown_sealer is (minute < 60)
+        street.house.later(60)
+    assert street.sources() == ["n0", "n1"], "and it may still prove who it is"
+
+
 def test_a_node_that_falls_silent_has_no_unknown_sealer_any_more(street: Street) -> None:
     street.shows(0, replace(street.chain.headers[-1], number=1_000_001))
     assert street.used() == ["n1"]

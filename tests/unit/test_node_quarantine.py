@@ -158,15 +158,6 @@ def test_an_answer_under_way_does_not_end_a_quarantine() -> None:
     assert [node.name for node in house.pool.sources()] == ["n1"]
 
 
-def test_a_source_without_a_usable_answer_is_left_alone_for_a_moment() -> None:
-    house = House(2)
-    assert [node.name for node in house.pool.sources()] == ["n1", "n0"]
-    house.pool.failed("n1", NodeUnavailable("no answer in time"))
-    assert [node.name for node in house.pool.sources()] == ["n0"]
-    house.later(12)
-    assert [node.name for node in house.pool.sources()] == ["n1", "n0"]
-
-
 def test_the_newest_hundred_lies_are_kept(tmp_path: Path) -> None:
     journal, _ = open_journal(tmp_path)
     rows = LieRows(journal)
