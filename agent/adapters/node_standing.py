@@ -18,8 +18,8 @@ from agent.domain.market import Head
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
 # A node that comes and goes is told of once in five minutes.
 _QUIET_S = 300.0
-# How long a stranger's seal makes the chain's headers be followed one by one: enough for two days of them. A node that
-# invents strangers would else cost every household's line that much for ever.
+# How long a stranger's seal makes the chain's headers be followed one by one; tens of thousands are read in that time.
+# A node that invents strangers would else cost every household's line that much for ever.
 _FOLLOWED_S = 3_600.0
 # Requests under way on one node. More means that it hangs, and further ones would only queue behind.
 MOST_UNDER_WAY = 4

@@ -14,8 +14,9 @@ MOST_TOLD = 64 * 1024
 MOST_AWAY_S = 86_400
 """The longest that a node is left alone for one lie, seconds."""
 
-# An hour at least: what it said was no fault that passes in a moment. Not for ever: its operator may have put it right,
-# and a household with two nodes needs both. Half of it is random, as ever, so that households do not come back at once.
+# An hour or two at first, half a day to a day at most: what it said was no fault that passes in a moment. Not for ever:
+# its operator may have put it right, and a household with two nodes needs both. Half of it is random, as ever, so that
+# households do not come back at once.
 QUARANTINE = BackOff(first_s=7_200.0, most_s=float(MOST_AWAY_S))
 
 

@@ -75,6 +75,7 @@ class Eavesdropper:
         return isinstance(full, bool) and (which in _NEWEST or int(which, 16) >= 0)
 
     _eth_getBlockByNumber = _eth_getBlockByHash = _eth_getBlockReceipts = _a_block  # noqa: N815 - JSON-RPC's
+    _eth_getHeaderByNumber = _a_block  # noqa: N815 - as above
 
     def _eth_getCode(self, address: str, _at: str) -> bool:  # noqa: N802 - JSON-RPC's, as below
         return address.lower() == self._contract
@@ -84,7 +85,7 @@ class Eavesdropper:
 
     _eth_getTransactionCount = _eth_getBalance = _of_own_account  # noqa: N815 - JSON-RPC's
 
-    def _eth_getProof(self, address: str, slots: list[str], _at: str) -> bool:  # noqa: N802
+    def _eth_getProof(self, address: str, slots: list[str], _at: str) -> bool:  # noqa: N802 - as above
         if address.lower() == self._contract:
             return [int(slot, 16) for slot in slots] == [self._slot]
         return address.lower() == self._account and slots == []
@@ -98,7 +99,7 @@ class Eavesdropper:
         """It is the household's own, sent before."""
         self._own_hashes.add(tx_hash)
 
-    def _eth_sendRawTransaction(self, raw: str) -> bool:  # noqa: N802
+    def _eth_sendRawTransaction(self, raw: str) -> bool:  # noqa: N802 - as above
         signed = bytes.fromhex(raw[2:])
         self._own_hashes.add("0x" + keccak(signed).hex())
         to, _value, data = rlp.decode(signed[1:])[5:8]
@@ -108,7 +109,7 @@ class Eavesdropper:
     def _eth_call(self, call: Mapping[str, str], _at: str) -> bool:
         return call["from"].lower() == self._account and self._told(call["to"], bytes.fromhex(call["data"][2:]))
 
-    def _eth_estimateGas(self, call: Mapping[str, str]) -> bool:  # noqa: N802
+    def _eth_estimateGas(self, call: Mapping[str, str]) -> bool:  # noqa: N802 - as above
         return self._eth_call(call, "latest")
 
     def _told(self, to: str, data: bytes) -> bool:
@@ -125,7 +126,7 @@ class Eavesdropper:
             return seller.lower() == self._account or (seller, number) in self._order_list
         return name in _OF_ALL | _BY_ONE or (name in _OF_ONE and values[0].lower() == self._account)
 
-    def _eth_getLogs(self, asked: Mapping[str, Any]) -> bool:  # noqa: N802
+    def _eth_getLogs(self, asked: Mapping[str, Any]) -> bool:  # noqa: N802 - as above
         self.heard.append("logs")
         topics: list[list[str] | None] = asked["topics"]
         if asked["address"].lower() != self._contract or not topics:

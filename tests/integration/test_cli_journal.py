@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from agent.adapters.journal import open_journal
+from agent.adapters.lie_rows import LieRows
 from agent.adapters.outbox_rows import OutboxRows
+from agent.domain.lies import Lie
 
 pytestmark = pytest.mark.integration
 
@@ -74,6 +78,21 @@ def test_a_halt_is_shown_and_ended_only_when_asked(file: Path) -> None:
     assert (resumed.returncode, after["halted"]) == (0, None)
     assert after["unproven"] is True
     assert again.stdout == "Submission is not halted.\n"
+
+
+def test_a_node_that_the_agent_caught_lying_is_shown_and_not_asked(file: Path) -> None:
+    with closing(open_journal(file.parent / "state")[0]) as journal:
+        now = int(time.time())
+        LieRows(journal).keep(Lie(now, now + 3_600, "127.0.0.1:1", "north", "its seal is nobody's", '{"number":"0x1"}'))
+
+    shown = run(file, "status")
+    told = json.loads(run(file, "status", "--json").stdout)
+    found = json.loads(run(file, "check", "--json").stdout)["findings"]
+
+    assert "its seal is nobody's" in shown.stdout
+    assert told["lies"][0]["told"] == '{"number":"0x1"}'
+    (node,) = [one for one in found if one["part"] == "full node 127.0.0.1:1"]
+    assert "caught lying at" in node["said"], "not: cannot be reached"
 
 
 def test_an_empty_journal_has_no_readings(file: Path) -> None:
