@@ -32,8 +32,8 @@ def _export(asked: argparse.Namespace) -> int:
     if output.exists():
         raise BadRequest(f"{output} is there already; move it away, or name another file with --output")
     # Here, so that misuse is told without loading the chain's library.
-    from agent.compose.exporting import export_readings, export_transaction, save  # noqa: PLC0415
-    from agent.compose.verifying import check  # noqa: PLC0415
+    from agent.compose.exporting import export_readings, export_transaction, save  # noqa: PLC0415 - as said
+    from agent.compose.verifying import check  # noqa: PLC0415 - as above
 
     if asked.transaction is None:
         found = export_readings(configuration, linked=asked.linked)
@@ -58,7 +58,7 @@ def _verify(asked: argparse.Namespace) -> int:
     # The environment belongs to this household's agent, and pins that were named may be another chain's.
     chain = load_pins(asked.config, os.environ) if asked.pins is None else load_pins(asked.pins, {}, "--pins")
     # Here, so that bad pins are told without loading the contract's library.
-    from agent.compose.verifying import check  # noqa: PLC0415
+    from agent.compose.verifying import check  # noqa: PLC0415 - as above
 
     checked = check(asked.file, chain)
     print(evidence_screen.as_json(checked) if asked.json else evidence_screen.told(checked))

@@ -36,20 +36,16 @@ class Eavesdropper:
         order_list: what stands, or stood, in the order list: seller and number.
     """
 
-    def __init__(
-        self, account: str, contract: str, abi: Sequence[Mapping[str, Any]], order_list: set[tuple[str, int]]
-    ) -> None:
+    def __init__(self, account: str, contract: str, abi: Sequence[Any], order_list: set[tuple[str, int]]) -> None:
         self._account, self._contract = account.lower(), contract.lower()
         self._topic = "0x" + bytes.fromhex(account[2:]).rjust(32, b"\0").hex()
         self._slot = (1 << 160) + int(account, 16)
         self._order_list = order_list
         self._functions: dict[bytes, Mapping[str, Any]] = {
-            bytes(function_abi_to_4byte_selector(one)): one  # type: ignore[arg-type]
-            for one in abi
-            if one["type"] == "function"
+            bytes(function_abi_to_4byte_selector(one)): one for one in abi if one["type"] == "function"
         }
         self._events = {
-            "0x" + bytes(event_abi_to_log_topic(one)).hex(): one["name"]  # type: ignore[arg-type]
+            "0x" + bytes(event_abi_to_log_topic(one)).hex(): one["name"]
             for one in abi
             if one["type"] == "event" and not one.get("anonymous")
         }

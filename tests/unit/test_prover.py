@@ -102,6 +102,7 @@ def world(consensus: Consensus = Consensus.CLIQUE, after: int = 3, nodes: int = 
     return World(pins, [Teller(f"node-{place}", chain, TOLD, 2) for place in range(nodes)])
 
 
+# Fields of a claim or of its entry.
 def claim(there: World, *, kind: Kind = Kind.REPORT, succeeded: bool = True, **changed: Any) -> Claim:  # noqa: ANN401
     entry = Entry(
         id=7,

@@ -43,6 +43,7 @@ def is_lie(validators: Validators, rows: Rows, why: str) -> Iterator[None]:
         (lambda _: "0x", "where an object belongs"),
     ],
 )
+# What a teller is handed rewrites JSON.
 def test_an_answer_that_cannot_be_true_is_a_lie(chain: Consortium, rewrite: Any, why: str) -> None:  # noqa: ANN401
     grow(chain, EPOCH + 9)
     source, rows = ChainSource(chain), Rows()

@@ -44,6 +44,7 @@ def chain(request: pytest.FixtureRequest) -> Consortium:
         (lambda told: " " * (1 << 20) + json.dumps(told), "characters"),
     ],
 )
+# JSON of any form.
 def test_a_place_that_cannot_be_read_is_begun_anew_and_said(change: Any, why: str) -> None:  # noqa: ANN401
     chain = begun(Consensus.CLIQUE)
     grow(chain, 30)
