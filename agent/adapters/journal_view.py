@@ -131,6 +131,10 @@ class JournalView:
         """What full nodes said that cannot be true, newest first; none in a journal from before they were kept."""
         return LieRows(self._journal).newest(limit) if self._journal.current() else []
 
+    def lies_judge(self) -> str | None:
+        """By which release and pins those were called lies; None where nobody judged yet."""
+        return LieRows(self._journal).judge()
+
     def readings(self, limit: int, since: int = 0) -> list[ReadingView]:
         """The newest readings whose interval ended at or after ``since``, newest first."""
         rows = self._journal.query(

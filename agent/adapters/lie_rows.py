@@ -7,6 +7,7 @@ from agent.domain.lies import Lie
 
 # A node in quarantine tells at most a lie an hour: with two nodes these reach back days, and take 6 MB at the worst.
 MOST_ROWS = 100
+_JUDGE = "lies_judged_by"
 
 
 class LieRows:
@@ -29,6 +30,28 @@ class LieRows:
             journal.execute(
                 "DELETE FROM lie WHERE id NOT IN (SELECT id FROM lie ORDER BY id DESC LIMIT ?)", (MOST_ROWS,)
             )
+
+    def judge(self) -> str | None:
+        """By which release and pins the newest were called lies; None before ``begin``."""
+        return self._journal.fact(_JUDGE)
+
+    def begin(self, judge: str) -> None:
+        """From now on this judges. What others called lies stays, and keeps no node away any more.
+
+        A form of blocks that an old release did not know, and pins with a mistake, make liars of every node. With that
+        put right, nobody is to wait for hours.
+
+        Args:
+            judge: release and pins, in one word.
+
+        Raises:
+            JournalBusy: the journal takes nothing now.
+        """
+        if self.judge() == judge:
+            return
+        with self._journal.transaction() as journal:
+            journal.execute("UPDATE lie SET until = at WHERE until > at")
+            journal.set_fact(_JUDGE, judge)
 
     def newest(self, limit: int = MOST_ROWS) -> list[Lie]:
         """The newest, newest first."""

@@ -8,6 +8,7 @@ from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.journal_view import JournalView
 from agent.adapters.lie_rows import MOST_ROWS
 from agent.adapters.outbox_rows import OutboxRows
+from agent.compose.pins import judge
 from agent.configuration import Configuration
 from agent.domain.errors import BadRequest, Retry, Stop
 from agent.domain.lies import Lie
@@ -23,10 +24,13 @@ def open_journal_view(configuration: Configuration) -> JournalView:
 
 
 def known_lies(configuration: Configuration) -> list[Lie]:
-    """What the running agent caught full nodes at, newest first; nothing where its journal cannot be looked at."""
+    """What the agent caught full nodes at, newest first; nothing where its journal cannot be looked at.
+
+    Nor where it judged by another release or other pins: the next start asks those nodes again.
+    """
     try:
         with closing(open_journal_view(configuration)) as view:
-            return view.lies(MOST_ROWS)
+            return view.lies(MOST_ROWS) if view.lies_judge() == judge(configuration.chain) else []
     except (BadRequest, Retry, Stop):  # other findings, and ``status``, tell what is wrong with the journal
         return []
 

@@ -12,6 +12,7 @@ from agent.adapters.journal import Journal
 from agent.adapters.lie_rows import LieRows
 from agent.adapters.node_pool import NodePool
 from agent.compose import parts
+from agent.compose.pins import judge
 from agent.configuration import Configuration
 from agent.proving.following import Following
 from agent.proving.heads import head_check
@@ -47,6 +48,7 @@ def open_proving(
         clock: the wall clock and the monotonic one.
         events: told of all that.
     """
+    lies.begin(judge(configuration.chain))
     pins = parts.light_pins(configuration)
     if pins is None:
         nodes = parts.open_nodes(configuration, events, keep_lie=lies.keep, lies=lies.newest())

@@ -14,6 +14,8 @@ import pytest
 from agent.adapters.journal import open_journal
 from agent.adapters.lie_rows import LieRows
 from agent.adapters.outbox_rows import OutboxRows
+from agent.compose.pins import judge
+from agent.configuration import load
 from agent.domain.lies import Lie
 
 pytestmark = pytest.mark.integration
@@ -21,6 +23,8 @@ pytestmark = pytest.mark.integration
 ACCOUNT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
 HASH = "0x" + "ab" * 32
 PATIENCE_S = 60
+ANOTHER_NODE = '[[chain.nodes]]\nurl = "http://127.0.0.1:2"\narea = "north"\n'
+PINS = f'consensus = "clique"\nepoch = 30000\nvalidators = ["{ACCOUNT}"]'
 
 
 @pytest.fixture
@@ -83,6 +87,7 @@ def test_a_halt_is_shown_and_ended_only_when_asked(file: Path) -> None:
 def test_a_node_that_the_agent_caught_lying_is_shown_and_not_asked(file: Path) -> None:
     with closing(open_journal(file.parent / "state")[0]) as journal:
         now = int(time.time())
+        LieRows(journal).begin(judge(load(file, {}).chain))
         LieRows(journal).keep(Lie(now, now + 3_600, "127.0.0.1:1", "north", "its seal is nobody's", '{"number":"0x1"}'))
 
     shown = run(file, "status")
@@ -93,6 +98,12 @@ def test_a_node_that_the_agent_caught_lying_is_shown_and_not_asked(file: Path) -
     assert told["lies"][0]["told"] == '{"number":"0x1"}'
     (node,) = [one for one in found if one["part"] == "full node 127.0.0.1:1"]
     assert "caught lying at" in node["said"], "not: cannot be reached"
+
+    corrected = file.read_text(encoding="utf-8").replace("unproven = true", PINS) + ANOTHER_NODE
+    file.write_text(corrected, encoding="utf-8")
+    found = json.loads(run(file, "check", "--json").stdout)["findings"]
+    (node,) = [one for one in found if one["part"] == "full node 127.0.0.1:1"]
+    assert "cannot be reached" in node["said"], "by other pins it may have told the truth"
 
 
 def test_an_empty_journal_has_no_readings(file: Path) -> None:

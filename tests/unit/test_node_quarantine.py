@@ -169,6 +169,23 @@ def test_the_newest_hundred_lies_are_kept(tmp_path: Path) -> None:
     assert (Journal(tmp_path / FILE_NAME, read_only=True)).current()
 
 
+def test_another_release_or_other_pins_judge_anew(tmp_path: Path) -> None:
+    """All nodes are liars by pins with a mistake; with that put right, nobody waits for hours."""
+    journal, _ = open_journal(tmp_path)
+    rows = LieRows(journal)
+    assert rows.judge() is None
+    rows.begin("release 1")
+    rows.keep(LIE)
+    rows.begin("release 1")
+    assert rows.newest() == [LIE], "a restart frees nobody"
+    rows.begin("release 2")
+    assert rows.newest() == [replace(LIE, until=LIE.at)]
+    house = House(2, lies=rows.newest())
+    house.pool.balance()
+    assert asked(house, 0) > 0
+    journal.close()
+
+
 def test_what_is_kept_of_a_lie_is_bounded_and_of_one_form() -> None:
     assert words({"b": [1, None], "a": "é"}) == '{"a":"\\u00e9","b":[1,null]}'
     assert len(words(["ab" * MOST_TOLD])) == MOST_TOLD
