@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {HOUSEHOLD_SLOTS} from "./HouseholdSlot.sol";
+/// @dev Where households' slots begin: a household's key is this and its account.
+uint256 constant HOUSEHOLD_SLOTS = 1 << 160;
 
 /// @notice A household's slot, declared for the compiler: it, and nobody by hand, says at which bits each field lies.
 struct HouseholdFields {
@@ -21,6 +22,5 @@ struct HouseholdFields {
 /// `HouseholdSlot`, which packs the word by hand, against it.
 contract HouseholdLayout layout at HOUSEHOLD_SLOTS {
     /// @notice The slot of account 0; another account's key is higher by the account.
-    // slither-disable-next-line uninitialized-state,constable-states
     HouseholdFields public household;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {HOUSEHOLD_SLOTS} from "./HouseholdLayout.sol";
 import {Meter} from "./MarketTypes.sol";
 
 /// @notice The household has never been enrolled, or is suspended.
@@ -23,9 +24,6 @@ error ImpossibleEnergy(address household, Meter meter, uint256 allowedWh, uint25
 error UnknownFlags(address household, uint256 flags);
 /// @notice An account cannot hold more tokens than its slot has room for.
 error TokensExceedSlot(address account, uint256 limitWh, uint256 gotWh);
-
-/// @dev Where households' slots begin: a household's key is this and its account.
-uint256 constant HOUSEHOLD_SLOTS = 1 << 160;
 
 /// @title The one storage slot that a household's report touches.
 /// @notice A reading is a word of 152 bits. A household's slot repeats its first five fields at the same places, so

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {HouseholdLayout} from "../src/HouseholdLayout.sol";
-import {HOUSEHOLD_SLOTS, HouseholdSlot, TokensExceedSlot} from "../src/HouseholdSlot.sol";
+import {HOUSEHOLD_SLOTS, HouseholdLayout} from "../src/HouseholdLayout.sol";
+import {HouseholdSlot, TokensExceedSlot} from "../src/HouseholdSlot.sol";
 import {MarketTest} from "./Vm.sol";
 
 /// @dev The library's functions, callable so that a revert can be caught.
