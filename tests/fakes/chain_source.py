@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -13,27 +12,14 @@ from agent.domain.errors import NodeUnavailable
 from agent.domain.market import ChainPin
 from agent.light import clique
 from agent.light.evidence import Pins
-from agent.light.headers import Consensus, Header, block_hash
+from agent.light.headers import Consensus
 from agent.light.seals import Place, Rules
 from agent.proving.validators import Validators
 from tests.fakes.consortium import FOR, Consortium, address, keys
 from tests.fakes.recorded import LAYOUT
+from tests.fakes.telling import told_header
 
 EPOCH = 20
-
-_NAMES = {"uncles_hash": "sha3Uncles", "base_fee": "baseFeePerGas", "parent_beacon_root": "parentBeaconBlockRoot"}
-
-
-def told_of(header: Header, consensus: Consensus) -> dict[str, Any]:
-    """The header as ``eth_getBlockByNumber`` words it, without transactions."""
-    told: dict[str, Any] = {"hash": "0x" + block_hash(header, consensus).hex(), "transactions": []}
-    for one in fields(Header):
-        value = getattr(header, one.name)
-        first, *rest = one.name.split("_")
-        name = _NAMES.get(one.name, first + "".join(word.capitalize() for word in rest))
-        if value is not None:
-            told[name] = hex(value) if isinstance(value, int) else "0x" + value.hex()
-    return told
 
 
 class ChainSource:
@@ -70,7 +56,7 @@ class ChainSource:
             raise NodeUnavailable("no answer in time")
         if at > self.head:
             return None
-        return self.rewrite(told_of(self.chain.headers[at], self.chain.rules.consensus))
+        return self.rewrite(told_header(self.chain.headers[at], self.chain.hash_of(at)))
 
 
 class Rows:
@@ -97,9 +83,14 @@ def grow(chain: Consortium, to: int) -> None:
         chain.seal(*(chain.sealers if chain.bft else in_turn(chain, 1)))
 
 
+def pins_at(place: Place, rules: Rules) -> Pins:
+    """Pins of some chain with this place."""
+    pin = ChainPin(7, "0x" + place.block_hash.hex(), "0x" + "11" * 20, "0x" + "22" * 32)
+    return Pins(pin, rules, place, LAYOUT)
+
+
 def pins_of(chain: Consortium) -> Pins:
-    pin = ChainPin(7, "0x" + chain.hash_of(0).hex(), "0x" + "11" * 20, "0x" + "22" * 32)
-    return Pins(pin, chain.rules, Place(0, chain.hash_of(0), chain.founders), LAYOUT)
+    return pins_at(Place(0, chain.hash_of(0), chain.founders), chain.rules)
 
 
 def caught_up(validators: Validators, source: ChainSource, *, wanted: bool = True) -> int:
