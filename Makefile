@@ -41,7 +41,7 @@ test: setup lint contracts-check ## everything that must pass before a commit is
 
 .PHONY: setup
 setup: ## install what demo and test need, and nothing that is there already
-	@.ci/setup python contracts broker database analysis
+	@.ci/setup python contracts verifier broker database analysis
 
 .PHONY: unit
 unit: ## unit tests alone: no sockets, no clock, a minute
@@ -50,7 +50,7 @@ unit: ## unit tests alone: no sockets, no clock, a minute
 
 .PHONY: integration
 integration: ## integration tests alone: real parts on loopback
-	@.ci/setup python contracts broker database
+	@.ci/setup python contracts verifier broker database
 	@$(PYTEST) -m "integration and not slow" $(ARGS)
 
 .PHONY: test-slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import NoReturn
 
 from agent.domain.errors import BadEvidence
 from agent.light.evidence import MOST_HEADERS, Evidence, StatePiece, TransactionPiece
@@ -57,11 +58,15 @@ def read(text: str) -> Evidence:
     """
     if len(text) > MOST_BYTES:
         raise BadEvidence(f"the file has {len(text)} characters, where at most {MOST_BYTES} are read")
+    if "\\" in text:
+        raise BadEvidence("the file has an escape (\\), where its strings are written plainly")
     # Python's decoder recurses, and a library lifts the interpreter's limit: deep nesting would end the process.
     if text.count("[") + text.count("{") > _MOST_BRACKETS:
         raise BadEvidence("the file has more lists and objects than evidence has")
     try:
-        told = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_no_number)
+        told = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_no_number, parse_int=_whole
+        )
     except (ValueError, RecursionError) as error:
         raise BadEvidence(f"the file is not JSON ({error})") from error
     top = _object(told, "the file", _TOP, _PIECES)
@@ -107,7 +112,11 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _no_number(text: str) -> object:
+def _whole(text: str) -> int:
+    return _no_number(text) if text == "-0" else int(text)
+
+
+def _no_number(text: str) -> NoReturn:
     raise BadEvidence(f"the file holds {shown(text)}, where whole numbers belong")
 
 

@@ -278,18 +278,20 @@ def test_the_build_extra_is_what_the_build_needs() -> None:
     assert build["requires"] == project["optional-dependencies"]["build"]
 
 
-def test_the_npm_lock_file_is_in_step_with_its_package_file() -> None:
-    package = json.loads((ROOT / "contracts" / "package.json").read_text())
-    locked = json.loads((ROOT / "contracts" / "package-lock.json").read_text())["packages"]
+@pytest.mark.parametrize(
+    ("folder", "group"), [("contracts", "devDependencies"), ("tests/second_verifier", "dependencies")]
+)
+def test_the_npm_lock_file_is_in_step_with_its_package_file(folder: str, group: str) -> None:
+    package = json.loads((ROOT / folder / "package.json").read_text())
+    locked = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
 
-    assert locked[""]["devDependencies"] == package["devDependencies"]
-    assert package["devDependencies"] == {
-        name: locked[f"node_modules/{name}"]["version"] for name in package["devDependencies"]
-    }
+    assert locked[""][group] == package[group]
+    assert package[group] == {name: locked[f"node_modules/{name}"]["version"] for name in package[group]}
 
 
-def test_every_npm_package_has_its_hash_but_binaries_that_could_not_be_had() -> None:
-    locked = json.loads((ROOT / "contracts" / "package-lock.json").read_text())["packages"]
+@pytest.mark.parametrize("folder", ["contracts", "tests/second_verifier"])
+def test_every_npm_package_has_its_hash_but_binaries_that_could_not_be_had(folder: str) -> None:
+    locked = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     # Whoever wrote the lock file reached a registry that had no others than its own platform's. They are named, so
     # that npm installs them elsewhere, and .ci/setup says so when it takes one without a hash.
     foreign = re.compile(r"node_modules/@foundry-rs/(?:anvil|forge)-(?:darwin-a\w+|linux-arm64|win32-amd64)")

@@ -1,0 +1,316 @@
+"""Evidence is judged alike by the agent and by a verifier that shares no code with it, in another language."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.compose.verifying import check
+from agent.configuration import PinSettings
+from agent.domain.errors import BadRequest
+from agent.light import evidence_file
+from agent.light.evidence import Evidence, Outcome, Pins, Verdict
+from agent.light.hashing import shown
+from agent.light.headers import Consensus, Header
+from tests.fakes.consortium import addresses, keys
+from tests.fakes.recorded import HARDFORKS, LAST, MIXED, evidence_of, header_of, recording, sealed
+
+ROOT = Path(__file__).resolve().parents[2]
+VERIFIER = ROOT / "tests" / "second_verifier"
+SEALED = [Consensus.QBFT, Consensus.IBFT2, Consensus.CLIQUE]
+FLIPS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Evidence, and the pins as both sides are told them.
+
+    Attributes:
+        evidence: what is to be verified.
+        chain: the pins, for the agent.
+        answer: the same for the other, as ``prosumer-operator deploy --json`` answers.
+    """
+
+    evidence: Evidence
+    chain: PinSettings
+    answer: dict[str, Any]
+
+    @classmethod
+    def of(cls, evidence: Evidence, pins: Pins) -> Case:
+        answer = {
+            "chainId": pins.chain.chain_id,
+            "genesis": "0x" + pins.place.block_hash.hex(),
+            "contract": shown(bytes.fromhex(pins.chain.contract[2:])),
+            "codeHash": pins.chain.code_hash,
+            "consensus": pins.rules.consensus.value,
+            "epoch": pins.rules.epoch,
+            "validators": [shown(one) for one in pins.place.validators],
+        }
+        chain = PinSettings(
+            id=answer["chainId"],
+            genesis=answer["genesis"],
+            contract=answer["contract"],
+            code_hash=answer["codeHash"],
+            consensus=answer["consensus"],
+            epoch=answer["epoch"],
+            validators=tuple(answer["validators"]),
+        )
+        return cls(evidence, chain, answer)
+
+
+def ours(path: Path, chain: PinSettings) -> Verdict:
+    try:
+        return check(path, chain).verdict
+    except BadRequest as error:
+        return Verdict(Outcome.REFUSED, (), (str(error),))
+
+
+class Second:
+    """The other verifier, started once for all files."""
+
+    def __init__(self) -> None:
+        node = shutil.which("node", path=f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}")
+        if node is None or not (VERIFIER / "node_modules").is_dir():
+            pytest.fail("no Node.js, or no packages of the second verifier: run .ci/setup verifier")
+        self.words = [node, str(VERIFIER / "verify.mjs")]
+        self._process = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def judge(self, pins: Path, files: Sequence[Path]) -> list[dict[str, Any]]:
+        """What it says of each file."""
+        into, out = self._process.stdin, self._process.stdout
+        assert into is not None
+        assert out is not None
+        into.write(json.dumps([str(pins), *map(str, files)]) + "\n")
+        into.flush()
+        return [json.loads(out.readline()) for _ in files]
+
+    def stop(self) -> None:
+        self._process.communicate(timeout=20)
+        assert self._process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[Second]:
+    started = Second()
+    yield started
+    started.stop()
+
+
+class Both:
+    """Both verifiers, made sure that they agree."""
+
+    def __init__(self, second: Second, folder: Path) -> None:
+        self.second, self.folder = second, folder
+
+    def __call__(self, case: Case, contents: Sequence[bytes]) -> list[Verdict]:
+        """The agent's verdicts; the other's are the same."""
+        pins = self.folder / "pins.json"
+        pins.write_text(json.dumps(case.answer))
+        files = []
+        for place, one in enumerate(contents):
+            files.append(self.folder / f"{place}.json")
+            files[-1].write_bytes(one)
+        verdicts = [ours(file, case.chain) for file in files]
+        for file, verdict, other in zip(files, verdicts, self.second.judge(pins, files), strict=True):
+            assert (other["outcome"], file) == (verdict.outcome.value, file), (verdict.lacks, other)
+            if verdict.outcome is not Outcome.REFUSED:
+                agree(verdict, other)
+        return verdicts
+
+
+@pytest.fixture
+def both(second: Second, tmp_path: Path) -> Both:
+    return Both(second, tmp_path)
+
+
+def agree(verdict: Verdict, other: dict[str, Any]) -> None:
+    """Not only that it is proven, but what."""
+    assert other["blockHash"] == "0x" + verdict.block_hash.hex()
+    if verdict.transaction is not None and verdict.receipt is not None:
+        assert other["transaction"] == {
+            "sender": "0x" + verdict.transaction.sender.hex(),
+            "nonce": verdict.transaction.nonce,
+            "carriedOut": verdict.receipt.succeeded,
+            "logs": len(verdict.receipt.logs),
+        }
+    if verdict.account is not None and verdict.slot is not None:
+        assert other["state"]["nonce"] == verdict.account.nonce
+        assert other["state"]["slot"] == {
+            "consumedWh": verdict.slot.consumed_wh,
+            "producedWh": verdict.slot.produced_wh,
+            "takenAt": verdict.slot.taken_at,
+            "sequence": verdict.slot.sequence,
+            "epoch": verdict.slot.epoch,
+            "productionHeldS": verdict.slot.production_held_s,
+            "consumptionHeldS": verdict.slot.consumption_held_s,
+            "ratedPowerW": verdict.slot.rated_power_w,
+            "tokensWh": verdict.slot.tokens_wh,
+        }
+
+
+def outcomes(verdicts: Sequence[Verdict]) -> list[Outcome]:
+    return [verdict.outcome for verdict in verdicts]
+
+
+def content(evidence: Evidence) -> bytes:
+    return evidence_file.written(evidence).encode("ascii")
+
+
+@pytest.mark.parametrize("consensus", SEALED)
+def test_both_prove_the_same_of_a_transaction_and_a_reading(both: Both, consensus: Consensus) -> None:
+    chain, evidence, pins = sealed(recording(), consensus, before=4)
+    pieces = (evidence, replace(evidence, state=None), replace(evidence, transaction=None))
+    loose = replace(evidence, headers=tuple(header.encoded() for header in chain.headers[5:]))
+    from_genesis = replace(evidence, headers=(chain.headers[0].encoded(), *evidence.headers))
+    files = [content(one) for one in (*pieces, loose, from_genesis)]
+
+    assert outcomes(both(Case.of(evidence, pins), files)) == [Outcome.PROVEN] * 5
+
+
+@pytest.mark.parametrize("hardfork", HARDFORKS)
+def test_both_prove_every_kind_of_transaction_and_receipt(both: Both, hardfork: str) -> None:
+    told = recording(hardfork)
+    recorded = header_of(told, MIXED)
+    chain, _, pins = sealed(told, Consensus.QBFT, before=0, after=0)
+    chain.headers = chain.headers[:1]
+    chain.seal(**_roots(recorded))
+    count = len(told["blocks"][MIXED]["block"]["transactions"])
+    pieces = [
+        replace(evidence_of(told, MIXED, index), block=1, headers=(chain.headers[1].encoded(),))
+        for index in range(count)
+    ]
+    verdicts = both(Case.of(pieces[0], pins), [content(one) for one in pieces])
+
+    assert outcomes(verdicts) == [Outcome.PROVEN] * count
+    succeeded = {verdict.receipt.succeeded for verdict in verdicts if verdict.receipt is not None}
+    assert succeeded == {True, False}
+
+
+def _roots(recorded: Header) -> dict[str, Any]:
+    names = ("state_root", "transactions_root", "receipts_root", "logs_bloom")
+    return {name: getattr(recorded, name) for name in names}
+
+
+def _voted(consensus: Consensus) -> tuple[Evidence, Pins]:
+    """Votes take a validator away and bring one in; an epoch's block lies between; the evidence lies after them."""
+    chain, evidence, pins = sealed(recording(), consensus, before=0, after=0, epoch=4)
+    chain.headers = chain.headers[:1]
+    one, two, three, four = chain.sealers
+    (newcomer,) = keys(1, offset=50)
+
+    def vote(proposer: Any, subject: bytes, *, add: bool) -> None:  # noqa: ANN401 - the library's key
+        if chain.bft:
+            chain.seal(proposer, *(key for key in chain.sealers if key is not proposer), vote=(subject, add))
+        else:
+            chain.seal(proposer, miner=subject, nonce=b"\xff" * 8 if add else bytes(8))
+
+    for proposer in (one, two, three):
+        vote(proposer, addresses([four])[0], add=False)
+    chain.sealers = [one, two, three]
+    chain.seal(*(() if chain.bft else (one,)))
+    for proposer in (two, three):
+        vote(proposer, addresses([newcomer])[0], add=True)
+    chain.sealers = sorted([one, two, three, newcomer], key=lambda key: key.public_key.to_canonical_address())
+    sealers = iter((one, newcomer, two))
+    chain.seal(*(() if chain.bft else (next(sealers),)), **_roots(header_of(recording(), LAST)))
+    for sealer in sealers:
+        chain.seal(*(() if chain.bft else (sealer,)))
+    headers = tuple(header.encoded() for header in chain.headers[1:])
+    return replace(evidence, block=7, headers=headers), pins
+
+
+@pytest.mark.parametrize("consensus", SEALED)
+def test_both_follow_votes_and_refuse_headers_of_validators_that_they_have_not_seen_come(
+    both: Both, consensus: Consensus
+) -> None:
+    evidence, pins = _voted(consensus)
+    loose = replace(evidence, headers=evidence.headers[6:])
+    short = replace(evidence, headers=evidence.headers[:-1])
+    verdicts = both(Case.of(evidence, pins), [content(one) for one in (evidence, loose, short)])
+
+    assert outcomes(verdicts[:2]) == [Outcome.PROVEN, Outcome.REFUSED]
+    assert verdicts[2].outcome is (Outcome.UNPROVEN if consensus is Consensus.CLIQUE else Outcome.PROVEN)
+
+
+def test_both_call_too_few_blocks_unproven(both: Both) -> None:
+    _, evidence, pins = sealed(recording(), Consensus.CLIQUE, after=1)
+
+    assert outcomes(both(Case.of(evidence, pins), [content(evidence)])) == [Outcome.UNPROVEN]
+
+
+def test_its_exit_code_says_whether_all_files_are_proven(both: Both) -> None:
+    _, evidence, pins = sealed(recording(), Consensus.QBFT)
+    text = content(evidence)
+    both(Case.of(evidence, pins), [text, text[:-3]])
+    words = [*both.second.words, *(str(both.folder / name) for name in ("pins.json", "0.json", "1.json"))]
+
+    assert subprocess.run(words[:-1], capture_output=True, timeout=60, check=False).returncode == 0
+    assert subprocess.run(words, capture_output=True, timeout=60, check=False).returncode == 1
+
+
+@pytest.mark.parametrize("consensus", SEALED)
+def test_of_many_single_bits_flipped_anywhere_in_the_file_both_refuse_each(both: Both, consensus: Consensus) -> None:
+    _, evidence, pins = sealed(recording(), consensus)
+    whole, chance = content(evidence), random.Random(f"flips {consensus}")  # noqa: S311 - no secret
+    flipped = []
+    for _ in range(FLIPS):
+        changed = bytearray(whole)
+        changed[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        flipped.append(bytes(changed))
+    verdicts = both(Case.of(evidence, pins), [whole, *flipped])
+
+    assert outcomes(verdicts) == [Outcome.PROVEN] + [Outcome.REFUSED] * FLIPS
+
+
+@pytest.mark.parametrize("consensus", SEALED)
+def test_of_many_single_bits_flipped_in_what_the_hex_means_both_refuse_each(both: Both, consensus: Consensus) -> None:
+    _, evidence, pins = sealed(recording(), consensus)
+    whole, chance = content(evidence), random.Random(f"bytes {consensus}")  # noqa: S311 - no secret
+    digits = [at for at, byte in enumerate(whole) if byte in b"0123456789abcdef" and _in_hex(whole, at)]
+    flipped = []
+    for at in chance.sample(digits, FLIPS):
+        digit = f"{int(chr(whole[at]), 16) ^ 1 << chance.randrange(4):x}".encode()
+        flipped.append(whole[:at] + digit + whole[at + 1 :])
+    verdicts = both(Case.of(evidence, pins), flipped)
+
+    assert outcomes(verdicts) == [Outcome.REFUSED] * FLIPS
+
+
+def _in_hex(text: bytes, at: int) -> bool:
+    begin = text.rindex(b'"', 0, at)
+    return text.startswith(b'"0x', begin) and at >= begin + 3
+
+
+REWRITES: dict[str, Callable[[str], str]] = {
+    "spaces": lambda text: text.replace(",", " ,\n\t"),
+    "another order": lambda text: json.dumps(dict(sorted(json.loads(text).items(), reverse=True))),
+    "capitals": lambda text: text.replace("0xf", "0xF", 1),
+    "an escape": lambda text: text.replace('"0x', '"\\u0030x', 1),
+    "a member twice": lambda text: text.replace('{"block":', '{"block":2,"block":', 1),
+    "minus 0": lambda text: text.replace('"index":0', '"index":-0', 1),
+    "a fraction": lambda text: text.replace('"schema":1', '"schema":1.0', 1),
+    "an exponent": lambda text: text.replace('"schema":1', '"schema":1e0', 1),
+    "a member more": lambda text: text.replace('{"block":', '{"a":1,"block":', 1),
+    "half a byte": lambda text: text.replace('"0x', '"0x0', 1),
+    "two values": lambda text: text + text,
+}
+FREE = {"spaces", "another order"}
+
+
+def test_both_take_the_same_liberties_in_json(both: Both) -> None:
+    _, evidence, pins = sealed(recording(), Consensus.QBFT)
+    text = evidence_file.written(evidence)
+    changed = [rewrite(text) for rewrite in REWRITES.values()]
+    verdicts = both(Case.of(evidence, pins), [one.encode("ascii") for one in changed])
+
+    assert text not in changed
+    assert {name for name, verdict in zip(REWRITES, verdicts, strict=True) if verdict.outcome is Outcome.PROVEN} == FREE
