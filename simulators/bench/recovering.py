@@ -16,7 +16,10 @@ from simulators.consortium.network import Network, Plan
 from simulators.rig import Rig, Scene, stop_agent
 
 NAME: Final = "consortium"
+LIMIT_S: Final = 30.0
+"""Two intervals, four blocks, and the ten seconds after which a node that fell behind asks for what it lacks."""
 
+_UNHURT: Final = "without any fault"
 _PERIOD_S: Final = 5
 _LOOK_S: Final = 0.2
 _MOST_S: Final = 180.0
@@ -65,7 +68,7 @@ def _faults(rig: Rig, network: Network, say: Callable[[str], None]) -> list[tupl
             step()
         found.append((what, _recovered(rig, since)))
 
-    after("without any fault")
+    after(_UNHURT)
     network.await_same_head(within_s=_MOST_S)
     after("the own area's node is killed", lambda: network.kill(_OWN))
     after("it is started again", lambda: network.start(_OWN))
@@ -81,7 +84,7 @@ def _faults(rig: Rig, network: Network, say: Callable[[str], None]) -> list[tupl
 
 
 def _figure(what: str, seconds: float) -> Figure:
-    return Figure(f"next final reading: {what}", seconds, "s")
+    return Figure(f"next final reading: {what}", seconds, "s", None if what == _UNHURT else LIMIT_S)
 
 
 def _recovered(rig: Rig, since: float) -> float:
