@@ -115,10 +115,10 @@ def _pins_now(configuration: Configuration, view: JournalView) -> Pins:
     if kept is None:
         return pins
     try:
-        place = places.read(kept, pins)
+        known = places.read(kept, pins).place.validators
     except BadEvidence:  # of other pins: the agent begins anew too, and says so
         return pins
-    return replace(pins, place=replace(pins.place, validators=place.validators))
+    return replace(pins, place=replace(pins.place, validators=known))
 
 
 def _asked(configuration: Configuration, pins: Pins, gather: Callable[[Source], Evidence]) -> Export:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -69,13 +69,22 @@ class Following:
         self._lock = threading.Lock()
         self._stuck = False
 
-    def pins(self) -> Pins:
-        """What is pinned, with the validators that are known now.
+    def pins(self, block: int | None = None) -> Pins:
+        """What is pinned, with the validators that might seal a block; those of now where it is not said or not known.
 
         The place itself stays the pinned one: evidence that began right behind a newer place would be held against a
         block that a reorganisation may still replace.
         """
-        return replace(self._pins, place=replace(self._pins.place, validators=self._validators.known()))
+        known = None if block is None else self._validators.known_at(block)
+        return replace(self._pins, place=replace(self._pins.place, validators=known or self._validators.known()))
+
+    def knows(self, blocks: Iterable[int]) -> bool:
+        """Whether it is known that the same validators might seal all of these blocks, so a stranger's seal is a lie.
+
+        Blocks before a change were sealed by others than now, and who tells of them does not lie.
+        """
+        sets = {self._validators.known_at(block) for block in blocks}
+        return len(sets) == 1 and None not in sets
 
     def followed_to(self) -> int:
         """Number of the block up to which every vote is known."""

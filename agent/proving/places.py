@@ -1,9 +1,10 @@
-"""A place as text: where the following has come to, as the journal keeps it beside the pins that it was begun from."""
+"""Where the following has come to, and as text: as the journal keeps it beside the pins that it was begun from."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from agent.domain.errors import BadEvidence
@@ -16,8 +17,44 @@ from agent.light.seals import Cast, Place
 _ADDRESS_BYTES, _HASH_BYTES = 20, 32
 _MOST_NUMBER = (1 << 63) - 1
 _MOST_CHARACTERS = 1 << 20
-_MEMBERS = frozenset({"pins", "number", "hash", "validators", "recent", "votes"})
+_MEMBERS = frozenset({"pins", "number", "hash", "validators", "recent", "votes", "since", "earlier"})
 _PAIR, _TRIPLE = 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive blocks that the same validators might seal.
+
+    Attributes:
+        first: number of the first one.
+        last: number of the last one that is known to be theirs.
+        validators: 20 bytes each, ascending.
+    """
+
+    first: int
+    last: int
+    validators: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Where the following has come to.
+
+    Attributes:
+        place: the last block that was followed, and who may seal the next one.
+        since: number of the block after which it is known that those might seal every one.
+        earlier: the last other validators, oldest first.
+    """
+
+    place: Place
+    since: int
+    earlier: tuple[Span, ...] = ()
+
+    def validators_at(self, number: int) -> tuple[bytes, ...] | None:
+        """Who might seal a block; None where that is not known, as between the ends of a jump."""
+        if self.since < number <= self.place.number + 1:
+            return self.place.validators
+        return next((one.validators for one in self.earlier if one.first <= number <= one.last), None)
 
 
 def fingerprint(pins: Pins) -> str:
@@ -33,13 +70,15 @@ def fingerprint(pins: Pins) -> str:
     return _hex(keccak(json.dumps(told, separators=(",", ":")).encode("ascii")))
 
 
-def written(place: Place, pins: Pins) -> str:
+def written(followed: Followed, pins: Pins) -> str:
     """The text that ``read`` takes."""
-    return json.dumps({"pins": fingerprint(pins), **_told(place)}, separators=(",", ":"))
+    earlier = [[one.first, one.last, [_hex(each) for each in one.validators]] for one in followed.earlier]
+    told = {**_told(followed.place), "since": followed.since, "earlier": earlier}
+    return json.dumps({"pins": fingerprint(pins), **told}, separators=(",", ":"))
 
 
-def read(text: str, pins: Pins) -> Place:
-    """The place that the text states.
+def read(text: str, pins: Pins) -> Followed:
+    """What the text states.
 
     Raises:
         BadEvidence: it is not of this form, or belongs to other pins.
@@ -57,15 +96,13 @@ def read(text: str, pins: Pins) -> Place:
     found = Place(
         number=_number(told["number"], "number"),
         block_hash=octets_of(told["hash"], "hash", _HASH_BYTES),
-        validators=tuple(octets_of(one, "a validator", _ADDRESS_BYTES) for one in _list(told["validators"])),
+        validators=_validators(told["validators"]),
         recent=tuple(_recent(one) for one in _list(told["recent"])),
         votes=tuple(_cast(one) for one in _list(told["votes"])),
     )
     if found.number < pins.place.number:
         raise BadEvidence(f"the place is block {found.number}, and the pinned one {pins.place.number} comes after it")
-    if not found.validators or any(one >= other for one, other in pairwise(found.validators)):
-        raise BadEvidence("the place's validators are none, or not ascending")
-    return found
+    return Followed(found, _number(told["since"], "since"), tuple(_span(one) for one in _list(told["earlier"])))
 
 
 def _told(place: Place) -> dict[str, object]:
@@ -76,6 +113,18 @@ def _told(place: Place) -> dict[str, object]:
         "recent": [[number, _hex(one)] for number, one in place.recent],
         "votes": [[_hex(one.voter), _hex(one.vote.subject), one.vote.add] for one in place.votes],
     }
+
+
+def _validators(value: object) -> tuple[bytes, ...]:
+    found = tuple(octets_of(one, "a validator", _ADDRESS_BYTES) for one in _list(value))
+    if not found or any(one >= other for one, other in pairwise(found)):
+        raise BadEvidence("the place's validators are none, or not ascending")
+    return found
+
+
+def _span(value: object) -> Span:
+    first, last, validators = _list(value, _TRIPLE)
+    return Span(_number(first, "earlier"), _number(last, "earlier"), _validators(validators))
 
 
 def _recent(value: object) -> tuple[int, bytes]:

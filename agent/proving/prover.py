@@ -7,7 +7,7 @@ redemption, and whatever reverted, is shown by its transaction and its receipt u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,7 @@ _KEEP_EVERY_S = 3_600
 _TURN_S = 15.0
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
 _BY_NUMBER = frozenset({"eth_getHeaderByNumber", "eth_getBlockByNumber"})
+_BLOCKS = _BY_NUMBER | {"eth_getBlockByHash"}
 _PLAIN = frozenset({Kind.OPENING, Kind.FILLER})
 
 _ADVICE = (
@@ -49,11 +50,11 @@ class Nodes(Protocol):
 class Following(Protocol):
     """Who may seal blocks, as far as headers were followed."""
 
-    def pins(self) -> Pins:
-        """What is pinned, with the validators known now."""
+    def pins(self, block: int | None = None) -> Pins:
+        """What is pinned, with the validators of a block; those known now where it is not said or not known."""
 
-    def followed_to(self) -> int:
-        """Number of the block up to which every vote is known."""
+    def knows(self, blocks: Iterable[int]) -> bool:
+        """Whether it is known that the same validators might seal all of these blocks."""
 
     def catch_up(self, source: Source) -> None:
         """Follow the chain's votes as this source tells it.
@@ -266,7 +267,10 @@ class Prover:
     def _newest_slot(self, questions: Questions) -> Slot:
         pins = self._following.pins()
         evidence = building.slot(questions, pins, self._household, self._depth)
-        account, held = building.proven_slot(evidence, pins)
+        then = self._following.pins(evidence.block)
+        if building.followers(then) > building.followers(pins):  # more were to seal then than are now: more must follow
+            evidence = building.slot(questions, then, self._household, self._depth)
+        account, held = building.proven_slot(evidence, then)
         self._slot = Slot(evidence.block, account, held, evidence_file.written(evidence))
         self._keep_slot(self._slot)
         return self._slot
@@ -284,9 +288,10 @@ class Prover:
 
         Where the block does not hold it, or the receipt says otherwise, whoever told so lied, and not who proves it.
         """
-        found, pins = claim.found, self._following.pins()
+        found = claim.found
         block = questions.block(found.block_hash)
         header, held, _ = block
+        pins = self._following.pins(header.number)
         if not building.holds(header, held, found.tx_hash):
             self._expose(found, succeeded=None)
             return None
@@ -322,18 +327,13 @@ class Prover:
             self._nodes.caught(source.name, why, told)
 
     def _known(self, heard: Heard) -> bool:
-        """Whether who may seal was followed up to what was told, so that a stranger's seal is a lie."""
-        place = self._following.followed_to()
-        return all(_number(one) <= place for one in heard.answers if one["method"] in _BY_NUMBER)
+        """Whether it is known who might seal what was told, so that a stranger's seal is a lie."""
+        told = [one["result"] for one in heard.answers if one["method"] in _BLOCKS]
+        return self._following.knows(int(str(one["number"]), 16) for one in told if isinstance(one, dict))
 
 
 def _went(succeeded: bool) -> str:  # noqa: FBT001 - a word for each
     return "was carried out" if succeeded else "reverted"
-
-
-def _number(answer: Told) -> int:
-    asked = answer["params"]
-    return int(str(asked[0]), 16) if isinstance(asked, list) else 0
 
 
 def _repeats(first: Sequence[Told], second: Sequence[Told]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Protocol
 
 from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
@@ -17,9 +18,14 @@ from agent.light.headers import Consensus, Header, block_hash
 from agent.light.quantities import shown
 from agent.light.seals import Place
 from agent.proving import places
+from agent.proving.places import Followed, Span
 
 STEP = 200
 """Headers that are followed at a time, and written down once: 0.3 MB, and some seconds of a small board."""
+
+
+_EARLIER = 8
+"""Former sets of validators that are remembered: they sealed blocks that are yet to be proven."""
 
 
 class Source(Protocol):
@@ -62,20 +68,24 @@ class Validators:
         self._clique = pins.rules.consensus is Consensus.CLIQUE
         self._refused: set[tuple[str, int]] = set()
         self.begun_anew = ""
-        self._place = self._kept()
+        self._followed = self._kept()
 
     @property
     def place(self) -> Place:
         """The last block that was followed, and who may seal the next one."""
-        return self._place
+        return self._followed.place
 
     def pins(self) -> Pins:
         """The pins, with the place as it has come."""
-        return replace(self._pins, place=self._place)
+        return replace(self._pins, place=self.place)
 
     def known(self) -> tuple[bytes, ...]:
         """Who may seal, 20 bytes each, ascending."""
-        return self._place.validators
+        return self.place.validators
+
+    def known_at(self, number: int) -> tuple[bytes, ...] | None:
+        """Who might seal a block; None where that is not known: it lies further on, or was jumped over, or long ago."""
+        return self._followed.validators_at(number)
 
     def catch_up(self, source: Source, head: int, *, wanted: bool) -> bool:
         """One step towards the head: a jump to an epoch's block, or some two hundred headers.
@@ -94,7 +104,7 @@ class Validators:
                 place lies within an epoch, whose votes are not known.
             NodeUnavailable: it gave no usable answer, or its chain was reorganised in between.
         """
-        began, epoch = self._place.number, self._pins.rules.epoch
+        began, epoch = self.place.number, self._pins.rules.epoch
         settled = head - self._behind()
         newest = settled // epoch * epoch
         following = (began // epoch + 1) * epoch
@@ -103,7 +113,7 @@ class Validators:
             if not began < number <= newest:
                 continue
             if self._jump(source, number, head):
-                return self._place.number < newest or (wanted and self._place.number < settled)
+                return self.place.number < newest or (wanted and self.place.number < settled)
             refused = True
         if began >= settled or not (wanted or refused):
             return False
@@ -111,28 +121,28 @@ class Validators:
         if refused:  # and what comes after this epoch is jumped to again
             last = min(last, following + (len(self.known()) if self._clique else 0))
         self._follow(source, min(head, last))
-        return self._place.number > began and (self._place.number < newest or (wanted and self._place.number < settled))
+        return self.place.number > began and (self.place.number < newest or (wanted and self.place.number < settled))
 
-    def _kept(self) -> Place:
+    def _kept(self) -> Followed:
         text = self._rows.place()
-        if text is None:
-            return self._pins.place
-        try:
-            return places.read(text, self._pins)
-        except BadEvidence as error:
-            self.begun_anew = str(error)
-            return self._pins.place
+        if text is not None:
+            try:
+                return places.read(text, self._pins)
+            except BadEvidence as error:
+                self.begun_anew = str(error)
+        return Followed(self._pins.place, self._pins.place.number)
 
     def _behind(self) -> int:
         """How many blocks must follow one before a place may be put on it, at least."""
         return len(self.known()) // 2 if self._clique else 0
 
-    def _keep(self, place: Place) -> None:
-        if place.validators != self._place.validators:
+    def _keep(self, followed: Followed) -> None:
+        if followed.place.validators != self.known():
             self._refused.clear()
-        if place != self._place:
-            self._rows.set_place(places.written(place, self._pins))
-            self._place = place
+        if followed != self._followed:
+            followed = replace(followed, earlier=followed.earlier[-_EARLIER:])
+            self._rows.set_place(places.written(followed, self._pins))
+            self._followed = followed
 
     # --- Over epochs ---
 
@@ -142,27 +152,44 @@ class Validators:
             return False
         last = min(head, number + len(self.known())) if self._clique else number
         try:
-            self._keep(checkpoints.jump(self._place, self._headers(source, number, last), self._pins.rules))
+            place = checkpoints.jump(self.place, self._headers(source, number, last), self._pins.rules)
         except UnknownSealer:
             if self._pins.rules.named_by_contract:
                 raise
             if not self._clique or last < head:  # otherwise more signers may come
                 self._refused.add((source.name, number))
             return False
+        self._keep(self._jumped(place))
         return True
+
+    def _jumped(self, place: Place) -> Followed:
+        """What is known after a jump: nobody saw who might seal what lies between."""
+        was, earlier = self._followed, self._followed.earlier
+        if place.validators != was.place.validators:
+            earlier = (*earlier, Span(was.since + 1, was.place.number + 1, was.place.validators))
+        return Followed(place, place.number - 1, earlier)
 
     # --- Header by header ---
 
     def _follow(self, source: Source, last: int) -> None:
         """Follow up to a block, and keep the newest place of those that cannot be reorganised."""
-        run = [self._place]
+        run = [self.place]
         try:
-            for header in self._headers(source, self._place.number + 1, last):
+            for header in self._headers(source, self.place.number + 1, last):
                 if header.parent_hash != run[-1].block_hash:
                     raise self._apart(source, header)
                 run.append(self._next(run[-1], header))
         finally:  # what was followed is true, whatever comes after it
-            self._keep(self._settled(run))
+            self._keep(self._walked(run[: self._settled(run) + 1]))
+
+    def _walked(self, run: Sequence[Place]) -> Followed:
+        """What is known after consecutive blocks: each change of validators, and its block."""
+        since, earlier = self._followed.since, self._followed.earlier
+        for before, after in pairwise(run):
+            if after.validators != before.validators:
+                earlier = (*earlier, Span(since + 1, after.number, before.validators))
+                since = after.number
+        return Followed(run[-1], since, earlier)
 
     def _next(self, place: Place, header: Header) -> Place:
         try:
@@ -177,27 +204,27 @@ class Validators:
         pinned, epoch = self._pins.place.number, self._pins.rules.epoch
         return pinned % epoch == 0 or place.number // epoch > pinned // epoch
 
-    def _settled(self, run: Sequence[Place]) -> Place:
-        """The newest of consecutive places that nothing can reorganise any more; the first one is settled already."""
+    def _settled(self, run: Sequence[Place]) -> int:
+        """Which one is the newest of consecutive places that nothing can reorganise any more; the first one is."""
         if not self._clique:
-            return run[-1]
+            return len(run) - 1
         sealers: list[bytes] = []
-        for place in reversed(run[1:]):
-            sealers.append(place.recent[-1][1])
+        for at in range(len(run) - 1, 0, -1):
+            sealers.append(run[at].recent[-1][1])
             if checkpoints.vouched(self.known(), sealers):
-                return place
-        return run[0]
+                return at
+        return 0
 
     def _apart(self, source: Source, header: Header) -> Exception:
         """What to make of a header that does not hang on the place: sealed as it should be, it is of another fork."""
         what = f"block {header.number} follows 0x{header.parent_hash.hex()}, not the place's 0x" + (
-            self._place.block_hash.hex()
+            self.place.block_hash.hex()
         )
         if not self._clique:
             return BadEvidence(f"{what}, which is final")
-        parent = self._header(source, self._place.number)
+        parent = self._header(source, self.place.number)
         again = self._header(source, header.number)
-        if again.parent_hash == self._place.block_hash or again.parent_hash != self._hash(parent):
+        if again.parent_hash == self.place.block_hash or again.parent_hash != self._hash(parent):
             return NodeUnavailable(f"{what}: its chain was reorganised in between")
         seals.follow(seals.before(header, self.known()), header, self._pins.rules)
         return NodeUnavailable(f"{what}: a known validator sealed another fork; the next epoch's block decides")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,11 +75,11 @@ class World:
         class Following:
             world: World
 
-            def pins(self) -> Pins:
+            def pins(self, _block: int | None = None) -> Pins:
                 return self.world.pins
 
-            def followed_to(self) -> int:
-                return self.world.pins.place.number
+            def knows(self, blocks: Iterable[int]) -> bool:
+                return all(block <= self.world.pins.place.number for block in blocks)
 
             def catch_up(self, source: Any) -> None:  # noqa: ANN401 - a teller, which the port calls a source
                 self.world.catch_up(source)
