@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 
 from agent.compose.verifying import check
-from agent.configuration import PinSettings
+from agent.configuration import PinSettings, load_pins
 from agent.domain.errors import BadRequest
 from agent.light import evidence_file
 from agent.light.evidence import Evidence, Outcome, Pins, Verdict
 from agent.light.hashing import shown
 from agent.light.headers import Consensus, Header
+from agent.light.seals import Place, Rules, follow
 from tests.fakes.consortium import addresses, keys
-from tests.fakes.recorded import HARDFORKS, LAST, MIXED, evidence_of, header_of, recording, sealed
+from tests.fakes.recorded import HARDFORKS, LAST, MIXED, evidence_of, header_of, raw, recording, sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 VERIFIER = ROOT / "tests" / "second_verifier"
@@ -239,6 +240,46 @@ def test_both_follow_votes_and_refuse_headers_of_validators_that_they_have_not_s
 
     assert outcomes(verdicts[:2]) == [Outcome.PROVEN, Outcome.REFUSED]
     assert verdicts[2].outcome is (Outcome.UNPROVEN if consensus is Consensus.CLIQUE else Outcome.PROVEN)
+
+
+FOLLOW = """
+import { readFileSync } from "node:fs";
+import { follow, header } from "./headers.mjs";
+const { pinned, blocks } = JSON.parse(readFileSync(process.argv[1], "utf8"));
+const validators = pinned.validators.map((one) => one.toLowerCase()).sort();
+let place = { number: 0n, hash: pinned.genesis_hash, validators, votes: [], recent: [] };
+for (const { raw } of blocks.slice(1)) {
+    place = follow(place, header(raw), { consensus: pinned.consensus, epoch: BigInt(pinned.epoch) });
+    console.log(JSON.stringify([place.hash, place.validators]));
+}
+"""
+
+
+def test_both_follow_a_real_consortium_through_its_votes_block_by_block(second: Second) -> None:
+    file = ROOT / "tests" / "fixtures" / "consortium" / "clique.json"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    pinned = told["pinned"]
+    place = Place(0, raw(pinned["genesis_hash"]), tuple(sorted(raw(one) for one in pinned["validators"])))
+    words = [second.words[0], "--input-type=module", "--eval", FOLLOW, str(file)]
+    done = subprocess.run(words, cwd=VERIFIER, capture_output=True, text=True, timeout=60, check=False)
+    seen = {place.validators}
+
+    assert done.stderr == ""
+    for block, line in zip(told["blocks"][1:], done.stdout.splitlines(), strict=True):
+        place = follow(place, Header.decode(raw(block["raw"])), Rules(Consensus.CLIQUE, pinned["epoch"]))
+        seen.add(place.validators)
+        assert json.loads(line) == ["0x" + place.block_hash.hex(), ["0x" + one.hex() for one in place.validators]]
+    assert len(seen) > 1
+
+
+def test_both_prove_the_example_of_the_specification(both: Both) -> None:
+    folder = ROOT / "tests" / "fixtures" / "evidence"
+    _, _, pins = sealed(recording(), Consensus.QBFT)
+    text = (folder / "qbft.json").read_bytes()
+    case = Case.of(evidence_file.read(text.decode("ascii")), pins)
+
+    assert load_pins(folder / "qbft.toml", {}).model_dump(exclude={"nodes"}) == case.chain.model_dump()
+    assert outcomes(both(case, [text])) == [Outcome.PROVEN]
 
 
 def test_both_call_too_few_blocks_unproven(both: Both) -> None:

@@ -1,4 +1,4 @@
-// Headers: their form, their hash, and whether those who may seal them did. Written from agent/light/README.md alone.
+// Headers: their form, their hash, and whether those who may seal them did. Written from agent/light/EVIDENCE.md alone.
 import { RLP } from "@ethereumjs/rlp";
 import { ecrecover, pubToAddress } from "@ethereumjs/util";
 import { getBytes, hexlify, keccak256 } from "ethers";

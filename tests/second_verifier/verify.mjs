@@ -1,7 +1,7 @@
 // A second verifier of evidence files: node verify.mjs PINS.json EVIDENCE.json...
 // Without arguments it takes lines of JSON, [PINS.json, EVIDENCE.json...], from standard input.
 //
-// It shares no code with the agent: the format by agent/light/README.md, RLP, tries, hashes and signatures by libraries.
+// It shares no code with the agent: the format by agent/light/EVIDENCE.md, RLP, tries, hashes and signatures by libraries.
 // PINS.json is what `prosumer-operator deploy --json` answers. One line of JSON for each file; exit code 0 if all of them
 // are proven, 1 if one is not.
 import { readFileSync } from "node:fs";
