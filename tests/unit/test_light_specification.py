@@ -12,6 +12,7 @@ from eth_keys.datatypes import Signature
 from eth_utils.crypto import keccak
 
 from agent.cli.main import main
+from agent.compose.pins import slot_layout
 from tests.fakes.recorded import raw
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,21 @@ def test_its_pieces_lie_where_the_page_says() -> None:
     assert step("key of the slot") == shown(keccak(slot.to_bytes(32, "big")))
     assert step("its word") == shown(word)
     said = dict(re.findall(r"(\w+) (\d+)", step("in it")))
-    for low, high, field in re.findall(r"^\| (\d+)\u2013(\d+) \| (\w+) \|", PAGE, re.MULTILINE):
-        value = word >> int(low) & (1 << int(high) - int(low) + 1) - 1
-        assert value == int(said.get(field, 0)), field
+    for field, low, bits in slot_table():
+        assert word >> low & (1 << bits) - 1 == int(said.get(field, 0)), field
+
+
+def test_its_table_of_the_slot_is_the_compilers() -> None:
+    fields = sorted(slot_layout().fields, key=lambda one: one.offset)
+
+    assert [(low, bits) for _, low, bits in slot_table()] == [(one.offset, one.bits) for one in fields]
+    assert [re.sub(r"_(\w)", lambda found: found[1].upper(), one.name) for one in fields] == [
+        name for name, _, _ in slot_table()
+    ]
+    assert slot_layout().base == 1 << 160
+
+
+def slot_table() -> list[tuple[str, int, int]]:
+    """Name, lowest bit and number of bits of each field, as the page says."""
+    rows = re.findall(r"^\| (\d+)\u2013(\d+) \| (\w+) \|", PAGE, re.MULTILINE)
+    return [(name, int(low), int(high) - int(low) + 1) for low, high, name in rows]
