@@ -184,10 +184,15 @@ def test_a_partitions_fork_is_left_and_what_it_held_is_mined_again(network: Netw
 
 
 def test_all_killed_at_once_go_on_where_they_were(network: Network) -> None:
+    tx_hash = send(network, network.nodes[0])  # a block that changes nothing needs no state that could be lost
+    until(lambda: receipt(network.nodes[3], tx_hash) is not None, "a block with a transaction")
+    network.await_block(network.block_number() + 2, within_s=WAIT_S)
     before = network.await_agreement(within_s=WAIT_S)
     known_hash = network.nodes[0].block_hash(before)
     network.kill(0, 1, 2, 3)
-    network.start()
+    network.start(0)  # which has nobody to fetch blocks from
+    assert network.nodes[0].block_number() >= before
+    network.start(1, 2, 3)
     network.await_block(before + 3, within_s=WAIT_S)
     network.await_agreement(within_s=WAIT_S)
     assert {node.block_hash(before) for node in network.nodes} == {known_hash}
