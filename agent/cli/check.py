@@ -84,13 +84,15 @@ def _meters(
 
 def _chain(configuration: Configuration, measured: dict[MeterRole, Measured]) -> list[Finding]:
     from agent.compose.commands import kernel_synchronised  # noqa: PLC0415 - as above
-    from agent.compose.looking import known_lies  # noqa: PLC0415 - as above
+    from agent.compose.looking import known_lies, known_place  # noqa: PLC0415 - as above
     from agent.compose.parts import open_nodes  # noqa: PLC0415 - as above
+    from agent.compose.proving import head_check_by, pins_now  # noqa: PLC0415 - as above
 
     settings = configuration.chain
     found = checks.validators(settings.consensus, len(settings.validators or ()), settings.checkpoint_block)
     found += [checks.clock(synchronised=kernel_synchronised(), required=configuration.clock.require_synchronised)]
-    pool = open_nodes(configuration, _Quiet(), lies=known_lies(configuration))
+    check_head = head_check_by(pins_now(configuration, known_place(configuration)))
+    pool = open_nodes(configuration, _Quiet(), check_head=check_head, lies=known_lies(configuration))
     try:
         statuses = pool.statuses()
         found += checks.block_time(statuses, int(time.time()))

@@ -5,23 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from agent.adapters import private_files
-from agent.adapters.journal_view import JournalView
 from agent.compose import parts
 from agent.compose.looking import open_journal_view
-from agent.compose.pins import unsealed
+from agent.compose.proving import head_check_by, pins_now
 from agent.configuration import Configuration
 from agent.domain.errors import BadEvidence, BadRequest, NodeUnavailable
 from agent.domain.outbox import Entry
 from agent.light import evidence_file
 from agent.light.evidence import Evidence, Pins
-from agent.proving import exporting, places
-from agent.proving.heads import head_check
+from agent.proving import exporting
 from agent.proving.questions import Source
 
 __all__ = ["Export", "export_readings", "export_transaction", "save"]
@@ -63,7 +61,7 @@ def export_transaction(configuration: Configuration, tx_hash: str, *, linked: bo
         if kept is not None:
             return Export(kept, "the journal")
         mined = _mined(entry)
-        pins = _pins_now(configuration, view)
+        pins = pins_now(configuration, view.place())
     finally:
         view.close()
     return _asked(configuration, pins, lambda source: exporting.of_transaction(source, pins, mined, linked=linked))
@@ -77,7 +75,7 @@ def export_readings(configuration: Configuration, *, linked: bool) -> Export:
     """
     view = open_journal_view(configuration)
     try:
-        kept, pins = view.slot_evidence(), _pins_now(configuration, view)
+        kept, pins = view.slot_evidence(), pins_now(configuration, view.place())
     finally:
         view.close()
     account, depth = configuration.household.account, configuration.chain.depth
@@ -106,28 +104,9 @@ def _mined(entry: Entry) -> str:
     return entry.inclusion.tx_hash
 
 
-def _pins_now(configuration: Configuration, view: JournalView) -> Pins:
-    """The pins, with the validators as the agent has followed them."""
-    pins = parts.light_pins(configuration)
-    if pins is None:
-        return unsealed(configuration.chain)
-    kept = view.place()
-    if kept is None:
-        return pins
-    try:
-        known = places.read(kept, pins).place.validators
-    except BadEvidence:  # of other pins: the agent begins anew too, and says so
-        return pins
-    return replace(pins, place=replace(pins.place, validators=known))
-
-
 def _asked(configuration: Configuration, pins: Pins, gather: Callable[[Source], Evidence]) -> Export:
-    proven = not configuration.chain.unproven
-    nodes = parts.open_nodes(
-        configuration,
-        structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=_QUIET),
-        check_head=head_check(lambda: pins.place.validators, pins.rules) if proven else None,
-    )
+    log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=_QUIET)
+    nodes = parts.open_nodes(configuration, log, check_head=head_check_by(pins))
     problems = []
     try:
         nodes.statuses()

@@ -35,6 +35,15 @@ def known_lies(configuration: Configuration) -> list[Lie]:
         return []
 
 
+def known_place(configuration: Configuration) -> str | None:
+    """How far the agent has followed who may seal, as text; None where its journal cannot be looked at."""
+    try:
+        with closing(open_journal_view(configuration)) as view:
+            return view.place()
+    except (BadRequest, Retry, Stop):  # as above
+        return None
+
+
 def resume_submission(configuration: Configuration) -> str | None:
     """Clear the halt that a foreign use of the key caused; the next start goes on from what the chain says.
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.adapters.chain_rows import ChainRows
 from agent.adapters.evidence_rows import EvidenceRows
+from agent.adapters.full_node import CheckHead
 from agent.adapters.journal import Journal
 from agent.adapters.lie_rows import LieRows
 from agent.adapters.node_pool import NodePool
 from agent.compose import parts
-from agent.compose.pins import judge
+from agent.compose.pins import judge, unsealed
 from agent.configuration import Configuration
+from agent.domain.errors import BadEvidence
+from agent.light.evidence import Pins
+from agent.light.headers import Consensus
+from agent.proving import places
 from agent.proving.following import Following
 from agent.proving.heads import head_check
 from agent.proving.prover import Prover
@@ -80,3 +85,29 @@ def open_proving(
         random=random.random,
     )
     return Proving(nodes, prover, following)
+
+
+def pins_now(configuration: Configuration, kept: str | None) -> Pins:
+    """The pins, with the validators as the agent has followed them: for commands beside it.
+
+    Args:
+        configuration: what was pinned.
+        kept: the journal's place, as text; None if there is none.
+    """
+    pins = parts.light_pins(configuration)
+    if pins is None:
+        return unsealed(configuration.chain)
+    if kept is None:
+        return pins
+    try:
+        known = places.read(kept, pins).place.validators
+    except BadEvidence:  # of other pins: the agent begins anew too, and says so
+        return pins
+    return replace(pins, place=replace(pins.place, validators=known))
+
+
+def head_check_by(pins: Pins) -> CheckHead | None:
+    """What looks at each newest block; None where nobody seals them."""
+    if pins.rules.consensus is Consensus.UNSEALED:
+        return None
+    return head_check(lambda: pins.place.validators, pins.rules)

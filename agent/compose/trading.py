@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from agent.adapters.chain_rows import ChainRows
 from agent.adapters.clock import SystemClock
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.journal_hold import held
@@ -20,6 +21,7 @@ from agent.adapters.market import Market
 from agent.adapters.node_pool import NodePool
 from agent.adapters.outbox_rows import OutboxRows
 from agent.compose import parts
+from agent.compose.proving import head_check_by, pins_now
 from agent.configuration import Configuration
 from agent.domain.errors import BadRequest
 from agent.domain.outbox import Entry
@@ -103,7 +105,8 @@ def open_trading(configuration: Configuration) -> TradingRoom:
         log = structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr), wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
         )
-        nodes = parts.open_nodes(configuration, log)
+        check_head = head_check_by(pins_now(configuration, ChainRows(journal).place()))
+        nodes = parts.open_nodes(configuration, log, check_head=check_head)
         closers.callback(nodes.close)
         desk = make_desk(
             configuration,
