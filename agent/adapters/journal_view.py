@@ -10,6 +10,7 @@ from agent.adapters.decision_rows import DecisionRows
 from agent.adapters.event_rows import EventRows
 from agent.adapters.evidence_rows import EvidenceRows
 from agent.adapters.journal import FILE_NAME, Journal
+from agent.adapters.journal_hold import held
 from agent.adapters.lie_rows import LieRows
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.outbox_rows import OutboxRows
@@ -59,6 +60,7 @@ class StatusView:
     """The agent at one glance, from the journal alone.
 
     Attributes:
+        running: whether an agent holds the journal now.
         registers: what is known of each meter's register.
         newest_minute: UTC epoch seconds of the newest minute row, None if there is none: how old the journal is.
         readings: how many readings are in each state.
@@ -72,6 +74,7 @@ class StatusView:
     """
 
     epoch: int
+    running: bool
     registers: dict[MeterRole, RegisterState]
     newest_minute: int | None
     readings: dict[ReadingState, int]
@@ -115,6 +118,7 @@ class JournalView:
         told = [event for event in EventRows(self._journal).events_after(newest, 200) if event.level != "info"]
         return StatusView(
             epoch=meters.epoch(),
+            running=held(self._journal.path.parent),
             registers={role: meters.register(role) for role in MeterRole},
             newest_minute=meters.newest_minute(),
             readings={ReadingState(row[0]): row[1] for row in self._counts("reading")},

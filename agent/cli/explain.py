@@ -54,7 +54,11 @@ def command(asked: argparse.Namespace) -> int:
         decisions = view.decisions(asked.limit)
     finally:
         view.close()
-    print(as_json(decisions) if asked.json else told(decisions, settlement(configuration) if decisions else WEI))
+    if asked.json:
+        print(as_json(decisions))
+    else:
+        screen = told(decisions, settlement(configuration) if decisions else WEI)
+        print(screen + table.note(unproven=configuration.chain.unproven))
     return 0
 
 

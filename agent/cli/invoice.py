@@ -57,6 +57,8 @@ def command(asked: argparse.Namespace) -> int:
         _print_text(made, differences, invoicing.tongue("en", shown.time_zone, unit))
         if asked.html is not None:
             print(f"\nWritten to {asked.html}.")
+        if configuration.chain.unproven:
+            print(table.note(unproven=True).removeprefix("\n"))
     return DIFFERENT if differences else DONE
 
 

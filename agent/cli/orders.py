@@ -37,7 +37,7 @@ def command(asked: argparse.Namespace) -> int:
     screens = [told_own(own, unit, now)]
     if not asked.mine:
         screens.insert(0, told_others(others, parameters, unit))
-    print("\n\n".join(screens) + trading.note(unproven=room.unproven))
+    print("\n\n".join(screens) + table.note(unproven=room.unproven))
     return 0
 
 

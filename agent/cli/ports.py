@@ -199,6 +199,8 @@ class Status(Protocol):
     @property
     def epoch(self) -> int: ...  # noqa: D102 - told once, at the journal's dataclass; so below
     @property
+    def running(self) -> bool: ...  # noqa: D102 - as above
+    @property
     def registers(self) -> Mapping[MeterRole, RegisterState]: ...  # noqa: D102 - as above
     @property
     def newest_minute(self) -> int | None: ...  # noqa: D102 - as above

@@ -54,7 +54,8 @@ def facts(seen: Status, configuration: Configuration) -> dict[str, object]:
 
 def told(seen: Status, configuration: Configuration, now_s: int) -> str:
     """One screen for a person."""
-    proven = " - unproven: a development chain" if configuration.chain.unproven else ""
+    chain = configuration.chain
+    proven = " - unproven: a development chain" if chain.unproven else f"; what is final is proven ({chain.consensus})"
     pairs: list[tuple[str, object]] = [
         ("household", configuration.household.account),
         ("area", configuration.household.area),
@@ -104,6 +105,11 @@ def _what(event: str, facts: Mapping[str, object]) -> str:
 
 
 def _agent(seen: Status, now_s: int) -> str:
+    if not seen.running:
+        since = (
+            "" if seen.newest_minute is None else f"; it wrote last at {table.moment(seen.newest_minute + MINUTE_S)}"
+        )
+        return f"IS NOT RUNNING{since}; start it: systemctl start prosumer-agent"
     if seen.newest_minute is None:
         return "has written no minute row yet; the first comes within three minutes of its start"
     since = max(0, now_s - seen.newest_minute - MINUTE_S)

@@ -113,3 +113,8 @@ def _named(fields: Mapping[str, object]) -> dict[str, object]:
         if isinstance(value, Flag):
             named[f"{first.removesuffix('s')}Names"] = [str(flag.name).lower() for flag in type(value) if flag in value]
     return named
+
+
+def note(*, unproven: bool) -> str:
+    """What stands under every screen of a chain that proves nothing."""
+    return "\n\nunproven: a development chain, on the word of its nodes" if unproven else ""

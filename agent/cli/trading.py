@@ -225,7 +225,7 @@ def told(plan: Plan, unit: Settlement, *, unproven: bool) -> str:
         ("energy tokens", f"{told_kwh(plan.tokens_before_wh)} -> {told_kwh(plan.tokens_after_wh)}"),
         ("money", f"{told_money(plan.money_before_wei, unit)} -> {told_money(plan.money_after_wei, unit)} or more"),
     ]
-    return table.facts(pairs) + note(unproven=unproven)
+    return table.facts(pairs) + table.note(unproven=unproven)
 
 
 def _asked(plan: Plan, unit: Settlement) -> str:
@@ -239,8 +239,3 @@ def _asked(plan: Plan, unit: Settlement) -> str:
             return f"{told_kwh(energy_wh)} of {seller}/{number} at {told_price(price_wei, unit)}"
         case _:
             return told_kwh(plan.energy_wh)
-
-
-def note(*, unproven: bool) -> str:
-    """What stands under every screen of a chain that proves nothing."""
-    return "\n\nunproven: a development chain, on the word of its nodes" if unproven else ""

@@ -60,7 +60,7 @@ def told(seen: Wallet, *, unproven: bool) -> str:
         pairs.append(("household", "NOT ACTIVE: ask the registration office"))
     if seen.parameters.paused:
         pairs.append(("market", "PAUSED by the distribution agent"))
-    return table.facts(pairs) + trading.note(unproven=unproven)
+    return table.facts(pairs) + table.note(unproven=unproven)
 
 
 def _of_it(told_amount: str, amount: int) -> str:

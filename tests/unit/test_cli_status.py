@@ -25,6 +25,7 @@ class Seen:
             MeterRole.CONSUMPTION: RegisterState(),
         }
     )
+    running: bool = True
     newest_minute: int | None = 1_000_000
     readings: dict[ReadingState, int] = field(default_factory=lambda: {ReadingState.FINAL: 3})
     entries: dict[State, int] = field(default_factory=dict)
@@ -52,6 +53,11 @@ def test_status_is_one_screen() -> None:
 
 def test_status_notices_an_agent_that_stopped() -> None:
     assert "HAS WRITTEN NOTHING FOR 2 h" in status.told(Seen(), configuration(), NOW + 7_200)
+    dead = status.told(replace(Seen(), running=False), configuration(), NOW)
+    assert "IS NOT RUNNING; it wrote last at 1970-01-12 13:47:40Z; start it" in dead
+    assert "IS NOT RUNNING; start it" in status.told(
+        replace(Seen(), running=False, newest_minute=None), configuration(), NOW
+    )
     assert "no minute row yet" in status.told(replace(Seen(), newest_minute=None), configuration(), NOW)
 
 
