@@ -106,10 +106,9 @@ def _what(event: str, facts: Mapping[str, object]) -> str:
 
 def _agent(seen: Status, now_s: int) -> str:
     if not seen.running:
-        since = (
-            "" if seen.newest_minute is None else f"; it wrote last at {table.moment(seen.newest_minute + MINUTE_S)}"
-        )
-        return f"IS NOT RUNNING{since}; start it: systemctl start prosumer-agent"
+        newest = seen.newest_minute
+        last = "" if newest is None else f"; it wrote last at {table.moment(newest + MINUTE_S)}"
+        return f"IS NOT RUNNING{last}; start it: systemctl start prosumer-agent"
     if seen.newest_minute is None:
         return "has written no minute row yet; the first comes within three minutes of its start"
     since = max(0, now_s - seen.newest_minute - MINUTE_S)
