@@ -282,6 +282,32 @@ def test_both_prove_the_example_of_the_specification(both: Both) -> None:
     assert outcomes(both(case, [text])) == [Outcome.PROVEN]
 
 
+@pytest.mark.parametrize("name", ["clique-redeem", "clique-readings"])
+def test_what_an_agent_exported_from_a_real_consortium_is_proven_by_both_and_with_one_changed_bit_by_neither(
+    both: Both, name: str
+) -> None:
+    folder = ROOT / "tests" / "fixtures" / "evidence"
+    whole, chance = (folder / f"{name}.json").read_bytes(), random.Random(name)  # noqa: S311 - no secret
+    chain = load_pins(folder / "clique-pins.toml", {})
+    answer = {
+        "chainId": chain.id,
+        "genesis": chain.genesis,
+        "contract": chain.contract,
+        "codeHash": chain.code_hash,
+        "consensus": chain.consensus,
+        "epoch": chain.epoch,
+        "validators": list(chain.validators or ()),
+    }
+    flipped = []
+    for _ in range(FLIPS):
+        changed = bytearray(whole)
+        changed[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        flipped.append(bytes(changed))
+    case = Case(evidence_file.read(whole.decode("ascii")), chain, answer)
+
+    assert outcomes(both(case, [whole, *flipped])) == [Outcome.PROVEN] + [Outcome.REFUSED] * FLIPS
+
+
 def test_both_call_too_few_blocks_unproven(both: Both) -> None:
     _, evidence, pins = sealed(recording(), Consensus.CLIQUE, after=1)
 
