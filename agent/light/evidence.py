@@ -345,3 +345,5 @@ def _limits(run: _Run, evidence: Evidence, pins: Pins) -> Iterator[str]:
         yield f"What the household's slot holds after block {run.header.number} is not shown."
     if evidence.transaction is not None:
         yield "That the contract's code did what it should is not shown: the receipt is what the validators computed."
+        if evidence.state is None:
+            yield "Which code the contract has is not shown: evidence of the readings shows it."
