@@ -11,7 +11,8 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/contracts/node_modules/.bin:$(PATH)
 PYTHON := .venv/bin/python
 ANALYSIS := .venv-analysis/bin
 PYTEST := $(PYTHON) -m pytest
-# Tests run one after another: they time faults on two cores, where neighbours would disturb them.
+# Unit tests share the cores. The others run one after another: they time faults, where neighbours would disturb them.
+SHARED := -n auto --maxprocesses 4 --dist worksteal
 ARGS ?=
 FOR ?=
 PACKAGES = $(foreach package,agent drivers contracts simulators,$(if $(wildcard $(package)/__init__.py),$(package)))
@@ -33,20 +34,23 @@ consortium: ## the same on a chain that three areas' full nodes seal; `make cons
 	@exec $(PYTHON) -m simulators.demo --consortium $(if $(FOR),--for $(FOR)) $(ARGS)
 
 .PHONY: test
-test: setup lint contracts-check ## everything that must pass before a commit is shared (under ten minutes)
+test: setup ## everything that must pass before a commit is shared (under ten minutes)
+	@$(MAKE) --jobs=2 --output-sync=target lint contracts-check
 	@echo "test: unit and integration tests"
-	@$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered $(ARGS)
+	@.ci/test $(ARGS)
 
 # --- Tests in parts ---
 
 .PHONY: setup
 setup: ## install what demo and test need, and nothing that is there already
-	@.ci/setup python contracts verifier broker database analysis
+	@.ci/setup python
+	@.ci/setup analysis & analysers=$$!; .ci/setup contracts verifier broker database; code=$$?; \
+		wait $$analysers && exit $$code
 
 .PHONY: unit
-unit: ## unit tests alone: no sockets, no clock, a minute
+unit: ## unit tests alone: no sockets, no clock, on all cores
 	@.ci/setup python
-	@$(PYTEST) tests/unit $(ARGS)
+	@$(PYTEST) $(SHARED) tests/unit $(ARGS)
 
 .PHONY: integration
 integration: ## integration tests alone: real parts on loopback
