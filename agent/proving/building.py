@@ -9,10 +9,10 @@ from agent.domain.outbox import Inclusion
 from agent.light import gathering, transactions
 from agent.light.evidence import Evidence, Outcome, Pins, Verdict, checked
 from agent.light.hashing import keccak
-from agent.light.headers import Consensus, Header
+from agent.light.headers import Consensus, Header, block_hash
 from agent.light.receipts import transactions_trie
 from agent.light.state import Account, HouseholdSlot
-from agent.proving.questions import Questions, Told
+from agent.proving.questions import NotThere, Questions, Told
 
 # Full nodes keep the state of 128 blocks as a rule. What is asked to lie deeper is so by the number of its block.
 _MOST_BACK = 96
@@ -64,11 +64,16 @@ def transaction(
         tx_hash: ``0x`` hex.
 
     Raises:
+        NotThere: the block is not, or no longer, part of its chain.
         NodeUnavailable: it gave no answer, or does not have the headers yet.
         BadEvidence: what it told is not the block's.
     """
     header, held, receipts = block
-    headers = [header, *questions.run(header.number + 1, followers(pins))]
+    after = questions.run(header.number + 1, followers(pins))
+    if after and after[0].parent_hash != block_hash(header, pins.rules.consensus):
+        # Nodes keep blocks that a reorganisation left, and tell them to whoever knows their hash.
+        raise NotThere(f"block {header.number} of its chain is another one")
+    headers = [header, *after]
     return Evidence(
         chain_id=pins.chain.chain_id,
         contract=bytes.fromhex(pins.chain.contract[2:]),

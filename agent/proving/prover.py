@@ -20,13 +20,15 @@ from agent.light import evidence_file
 from agent.light.evidence import Pins
 from agent.light.state import Account, HouseholdSlot
 from agent.proving import building
-from agent.proving.questions import Heard, Questions, Source, Told
+from agent.proving.questions import Heard, NotThere, Questions, Source, Told
 
 # The newest proof of the slot covers all before it, so a copy an hour is enough; each wears the card by 12 kB.
 _KEEP_EVERY_S = 3_600
 # All that one entry's proof may take: several sources, each asked some ten questions, are no turn that hangs.
 _TURN_S = 15.0
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
+# Blocks that a source does not have: a few while the chain is reorganised, as many as are made up by one who lies.
+_MOST_LEFT = 64
 _BY_NUMBER = frozenset({"eth_getHeaderByNumber", "eth_getBlockByNumber"})
 _BLOCKS = _BY_NUMBER | {"eth_getBlockByHash"}
 _PLAIN = frozenset({Kind.OPENING, Kind.FILLER})
@@ -166,6 +168,7 @@ class Prover:
         self._now = now
         self._random = random
         self._patience: dict[str, Patience] = {}
+        self._left: dict[tuple[str, str], Patience] = {}
         self._whole_blocks: set[str] = set()
         self._slot: Slot | None = None
         self._kept_at: float | None = None
@@ -186,10 +189,15 @@ class Prover:
         until = self._monotonic() + _TURN_S
         for source in self._nodes.sources():
             patience = self._patience.setdefault(source.name, Patience(_BACKOFF, self._random))
-            if not patience.ready(self._monotonic()):
+            left = self._left.get((source.name, claim.found.block_hash))
+            if not patience.ready(self._monotonic()) or (left is not None and not left.ready(self._monotonic())):
                 continue
             try:
                 proof = self._by(source, claim, until)
+            except NotThere as error:  # others' claims are still asked of it: who made up one block stalls no other
+                problem = f"{source.name}: {error}"
+                self._left_alone(source.name, claim.found.block_hash)
+                continue
             except NodeUnavailable as error:
                 problem = f"{source.name}: {error}"
                 patience.failed(self._monotonic())
@@ -207,6 +215,11 @@ class Prover:
         """Keep an entry's evidence, where it has some of its own."""
         if proof.file is not None:
             self._rows.keep_entry(entry_id, proof.block, self._now(), proof.file)
+
+    def _left_alone(self, name: str, block_hash: str) -> None:
+        if len(self._left) >= _MOST_LEFT:
+            self._left.clear()
+        self._left.setdefault((name, block_hash), Patience(_BACKOFF, self._random)).failed(self._monotonic())
 
     def _tell_missing(self, problem: str) -> None:
         if not self._missing:
@@ -339,7 +352,9 @@ def _went(succeeded: bool) -> str:  # noqa: FBT001 - a word for each
 def _repeats(first: Sequence[Told], second: Sequence[Told]) -> bool:
     """Whether a source told the same blocks twice: the same hash for each number that was asked for both times."""
     before, after = _hashes(first), _hashes(second)
-    return all(before[number] == after[number] for number in before.keys() & after.keys())
+    both = before.keys() & after.keys()
+    # Where its newest block went so far on in between that no number was asked for twice, nothing says that it repeats.
+    return all(before[number] == after[number] for number in both) and (bool(both) or not (before and after))
 
 
 def _hashes(answers: Sequence[Told]) -> dict[str, object]:

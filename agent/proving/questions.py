@@ -19,6 +19,10 @@ Told = Mapping[str, object]
 """A JSON object of a node's."""
 
 
+class NotThere(NodeUnavailable):
+    """A source does not have a block that another may have: nothing is wrong with either, nor with other questions."""
+
+
 class Source(Protocol):
     """A full node, asked over JSON-RPC."""
 
@@ -114,10 +118,15 @@ class Questions:
             block_hash: ``0x`` hex.
 
         Raises:
-            NodeUnavailable: it gave no answer, or does not have the block.
+            NotThere: it does not have the block.
+            NodeUnavailable: it gave no answer.
             BadEvidence: it told something else than was asked for.
         """
-        told = self._object("eth_getBlockByHash", [block_hash, True], f"block {block_hash}")
+        told = self.source.call("eth_getBlockByHash", [block_hash, True])
+        if told is None:
+            raise NotThere(f"it does not have block {block_hash}")
+        if not isinstance(told, dict):
+            raise BadEvidence(f"block {block_hash} is {shown(told)}, where an object belongs")
         found = gathering.header(told, self.consensus, f"block {block_hash}")
         if told.get("hash") != block_hash:
             raise BadEvidence(f"asked for block {block_hash}, it told block {shown(told.get('hash'))}")
