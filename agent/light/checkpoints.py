@@ -25,7 +25,6 @@ from itertools import pairwise
 
 from agent.domain.errors import BadEvidence, UnknownSealer
 from agent.light import bft, seals
-from agent.light.hashing import shown
 from agent.light.headers import Consensus, Header
 from agent.light.seals import Place, Rules
 
@@ -90,8 +89,9 @@ def _over_bft(place: Place, first: Header, rules: Rules) -> Place:
     extra = bft.decode(first.extra_data, ibft2=rules.consensus is Consensus.IBFT2)
     reached = _by_its_own_list(first, _ascending(extra.validators, what), rules)
     if reached.validators != place.validators:
-        told = ", ".join(shown(one) for one in reached.validators)
-        raise UnknownSealer(f"{what} names as validators {told}, which are not those that are known")
+        raise UnknownSealer(
+            f"{what} names as validators {seals.told(reached.validators)}, which are not those that are known"
+        )
     return reached
 
 

@@ -156,6 +156,10 @@ class Header:
             values[attribute] = number_of(value, said, -form) if form < 0 else octets_of(value, said, form or None)
         if len(values) not in _LENGTHS:
             raise BadEvidence(f"{what} has {len(values)} fields, since {missing} is missing: no fork has that form")
+        if len(values["extra_data"]) > MOST_BYTES:
+            raise BadEvidence(
+                f"{what}: extraData has {len(values['extra_data'])} bytes, where at most {MOST_BYTES} are read"
+            )
         return cls(**values)
 
 

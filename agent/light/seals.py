@@ -28,6 +28,7 @@ BFT_MIX = b"ctical byzantine fault tolerance"
 _NOBODY = bytes(20)
 _AGAINST, _FOR = bytes(8), b"\xff" * 8
 _OUT_OF_TURN, _IN_TURN = 1, 2
+_MOST_TOLD = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +129,20 @@ def check_seal(header: Header, validators: Sequence[bytes], rules: Rules, what: 
         listed = _clique_form(header, rules, what)
         _clique_sealer(header, known, what)
         if listed and listed != known:
-            raise UnknownSealer(f"{what} is a checkpoint of the signers {_told(listed)}, who are not those known")
+            raise UnknownSealer(f"{what} is a checkpoint of the signers {told(listed)}, who are not those known")
     elif rules.consensus is not Consensus.UNSEALED:
         extra = _bft_form(header, rules, what)
         if not rules.named_by_contract and extra.validators != known:
-            raise UnknownSealer(f"{what} names as validators {_told(extra.validators)}, who are not those known")
+            raise UnknownSealer(f"{what} names as validators {told(extra.validators)}, who are not those known")
         _check_bft_seals(header, extra, known, rules, what)
 
 
-def _told(addresses: Sequence[bytes]) -> str:
-    return ", ".join(shown(one) for one in addresses) or "none"
+def told(addresses: Sequence[bytes]) -> str:
+    """Addresses in a sentence, the first thirty by name."""
+    names = [shown(one) for one in addresses[:_MOST_TOLD]]
+    if len(addresses) > _MOST_TOLD:  # a node can invent a list as long as a header may be
+        names.append(f"and {len(addresses) - _MOST_TOLD} more")
+    return ", ".join(names) or "none"
 
 
 def _check_no_uncles(header: Header, what: str) -> None:
@@ -169,9 +174,7 @@ def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Pla
     checkpoint = header.number % rules.epoch == 0
     listed = _clique_form(header, rules, what)
     if checkpoint and listed != place.validators:
-        raise UnknownSealer(
-            f"{what} is a checkpoint of the signers {_told(listed)}, which are not those that are known"
-        )
+        raise UnknownSealer(f"{what} is a checkpoint of the signers {told(listed)}, which are not those that are known")
     signed_by = _clique_sealer(header, place.validators, what)
     count = len(place.validators)
     for number, earlier in place.recent:
@@ -239,7 +242,7 @@ def _clique_vote(
 def _follow_bft(place: Place, header: Header, rules: Rules, what: str) -> Place:
     extra = _bft_form(header, rules, what)
     if not rules.named_by_contract and extra.validators != place.validators:
-        raise UnknownSealer(f"{what} names as validators {_told(extra.validators)}, which are not those that are known")
+        raise UnknownSealer(f"{what} names as validators {told(extra.validators)}, which are not those that are known")
     _check_bft_seals(header, extra, place.validators, rules, what)
     validators, votes = place.validators, place.votes
     if header.number % rules.epoch == 0:

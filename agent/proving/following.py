@@ -15,6 +15,8 @@ from agent.proving.validators import Validators
 
 # What was followed until then is kept, so a slow node only takes more turns, and no turn looks like one that hangs.
 _STEP_S = 10.0
+# Of several slow ones, the rest have their turn next time.
+_TURN_S = 15.0
 
 
 class Nodes(Protocol):
@@ -68,6 +70,7 @@ class Following:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._stuck = False
+        self._turned = 0
 
     def pins(self, block: int | None = None) -> Pins:
         """What is pinned, with the validators that might seal a block; those of now where it is not said or not known.
@@ -91,19 +94,36 @@ class Following:
         return self._validators.place.number
 
     def run_once(self) -> bool:
-        """One step towards the newest block; returns whether another would lead further."""
+        """One step towards the newest block; returns whether another would lead further.
+
+        While somebody unknown seals, whoever leads no further makes room for the next: a node that stands still, or
+        shows an old block as its newest, holds up nothing.
+        """
         with self._lock:
-            for source in self._nodes.sources():
+            stuck, until = False, self._monotonic() + _TURN_S
+            for source in self._in_turn():
+                if self._monotonic() >= until:
+                    self._turned += 1  # so that slow ones do not keep the others from being asked
+                    break
+                began = self._validators.place
                 try:
                     more = self._step(source, wanted=self._nodes.unknown_sealer)
                 except (NodeUnavailable, JournalBusy):  # others, and the next turn, are asked
                     continue
                 except UnknownSealer as error:
+                    stuck = True
                     self._tell_stuck(str(error))
                     continue
-                self._stuck = False
-                return more
+                if more or self._validators.place != began or not self._nodes.unknown_sealer:
+                    self._stuck = False
+                    return more
+            self._stuck = stuck
             return False
+
+    def _in_turn(self) -> Sequence[Source]:
+        sources = self._nodes.sources()
+        first = self._turned % max(1, len(sources))
+        return [*sources[first:], *sources[:first]]
 
     def catch_up(self, source: Source) -> None:
         """Follow the chain's votes as this source tells it, one step.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.domain.errors import BadEvidence, NodeUnavailable
+from agent.domain.lies import MOST_TOLD, words
 from agent.light import gathering
 from agent.light.evidence import StatePiece
 from agent.light.headers import Consensus, Header
@@ -14,6 +15,7 @@ from agent.light.quantities import number_of, shown
 
 # A proof takes some ten requests at most.
 _KEPT = 16
+_MOST_NAME = 80
 
 Told = Mapping[str, object]
 """A JSON object of a node's."""
@@ -32,6 +34,20 @@ class Source(Protocol):
 
     def call(self, method: str, params: list[object]) -> object:
         """The ``result`` of one request; raises NodeUnavailable."""
+
+
+def _kept(told: object) -> object:
+    """What is kept of an answer: all of it, or of one that is longer than any lie is kept, its beginning.
+
+    An answer of 2 MB can be 50 MB of objects, and sixteen of those are more than the agent may have.
+    """
+    text = words(told)
+    if len(text) < MOST_TOLD:
+        return told
+    if not isinstance(told, dict):
+        return text
+    named = {name: value[:_MOST_NAME] for name in ("number", "hash") if isinstance(value := told.get(name), str)}
+    return {**named, "told": text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +78,7 @@ class Heard:
         told = self.source.call(method, params)
         # The last ones show what was wrong; two hundred headers of one step would only hide it.
         del self.answers[: -_KEPT + 1]
-        self.answers.append({"method": method, "params": params, "result": told})
+        self.answers.append({"method": method, "params": params, "result": _kept(told)})
         return told
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from agent.domain.lies import MOST_TOLD
 from agent.domain.outbox import Kind
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus
 from agent.proving.following import Following
 from agent.proving.prover import Prover
+from agent.proving.questions import Heard, Questions
 from agent.proving.validators import Validators
 from tests.fakes.consortium import FOR, Consortium, address, keys
 from tests.fakes.recorded import LAST, header_of, sealed
@@ -158,3 +161,50 @@ def test_a_block_that_one_made_up_stalls_no_other_entry() -> None:
     assert prover.prove(replace(told, found=replace(told.found, block_hash="0x" + "ab" * 32))) is None
     assert prover.prove(told) is not None
     assert there.lies == []
+
+
+@pytest.mark.parametrize("consensus", [Consensus.CLIQUE, Consensus.QBFT])
+def test_a_node_that_stands_still_does_not_keep_the_validators_from_being_followed(consensus: Consensus) -> None:
+    chain, pins = _grown(consensus, after=9)
+    there = Whole(pins, [Teller(f"node-{place}", chain, TOLD, 2) for place in range(2)])
+    there.tellers[0].rewrite = lambda method, _, answer: "0x3" if method == "eth_blockNumber" else answer
+    following = there.following()
+
+    for _ in range(5):
+        following.run_once()
+
+    assert len(following.pins().place.validators) == 5
+
+
+def test_slow_nodes_take_turns() -> None:
+    chain, pins = _grown(Consensus.QBFT, after=9)
+    there = Whole(pins, [Teller(f"node-{place}", chain, TOLD, 2) for place in range(4)])
+
+    def slow(_method: str, _params: list[Any], answer: Any) -> Any:  # noqa: ANN401 - JSON
+        there.now += 11
+        return answer
+
+    for teller in there.tellers[:3]:
+        teller.rewrite = slow
+    following = there.following()
+
+    for _ in range(5):
+        began = there.now
+        following.run_once()
+        assert there.now - began < 30
+    assert len(following.pins().place.validators) == 5
+
+
+def test_answers_with_much_beside_what_was_asked_for_do_not_fill_the_memory() -> None:
+    chain, _, pins = sealed(TOLD, Consensus.CLIQUE, after=3)
+    teller = Teller("node-0", chain, TOLD, 2)
+    teller.rewrite = lambda _method, _params, answer: (
+        {**answer, "beside": [{}] * 40_000} if isinstance(answer, dict) else answer
+    )
+    heard = Heard(teller, lambda: 0.0, 1.0)
+
+    for number in (1, 2):
+        Questions(heard, pins.rules.consensus).header(number)
+
+    assert all(len(json.dumps(one)) < 2 * MOST_TOLD for one in heard.answers)
+    assert [one["result"]["hash"] for one in heard.answers] == [teller.hash_of(number) for number in (1, 2)]
