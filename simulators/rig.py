@@ -180,7 +180,11 @@ class Rig:
 
     def use_nodes(self, urls: Sequence[str]) -> None:
         """Write the agent's configuration with these full nodes, all of the household's area."""
-        self._configure([(url, AREA) for url in urls])
+        self.use_places([(url, AREA) for url in urls])
+
+    def use_places(self, places: Sequence[tuple[str, str]]) -> None:
+        """Write the agent's configuration with these full nodes: URL and area of each."""
+        self._configure(places)
 
     def registers(self) -> tuple[int, int]:
         """Both registers as they stand on the wire: production and consumption, Wh."""

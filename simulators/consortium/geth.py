@@ -56,6 +56,7 @@ class Node:
         sockets: Folder of Unix sockets, with a short path: the system takes no longer one than about 100 characters.
         area: The area that runs it.
         chain_id: The chain's number.
+        options: More arguments for the program.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Node:
         sockets: Path,
         area: str,
         chain_id: int,
+        options: Sequence[str] = (),
     ) -> None:
         self.area = area
         self.identity = identity
@@ -77,6 +79,7 @@ class Node:
         self._genesis = genesis
         self._socket = sockets / f"{area}.ipc"
         self._chain_id = chain_id
+        self._options = tuple(options)
         self._http_port = 0
         self._peer_port = 0
         self._child: Child | None = None
@@ -206,6 +209,7 @@ class Node:
             *("--mine", "--miner.etherbase", identity.address, "--unlock", identity.address),
             *("--password", str(identity.passphrase), "--keystore", str(identity.keystore.parent)),
             *("--allow-insecure-unlock", "--miner.gasprice", "1", "--log.file", str(self.log)),
+            *self._options,
         ]
 
     def _await_answer(self, child: Child) -> None:

@@ -43,6 +43,7 @@ class Plan:
         block_s: Seconds between blocks, a whole number.
         epoch: Blocks between checkpoints.
         chain_id: The chain's number.
+        node_options: More arguments for each node's program, such as a small mempool.
     """
 
     validators: int = 3
@@ -50,6 +51,7 @@ class Plan:
     block_s: int = 1
     epoch: int = 30_000
     chain_id: int = 83_115
+    node_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.validators < _LEAST or self.standbys < 0 or self.block_s < 1 or self.epoch < 1:
@@ -320,6 +322,7 @@ class Network:
                 sockets=sockets,
                 area=area,
                 chain_id=plan.chain_id,
+                options=plan.node_options,
             )
             for area, identity in zip(areas, identities, strict=True)
         )
