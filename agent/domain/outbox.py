@@ -312,13 +312,18 @@ def _next_of_included(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
     found = sighting.inclusion
     if found is None:
         return Move(State.SENT, why="the block that held it is no longer part of the chain")
-    if found != entry.inclusion:
+    if found != entry.inclusion and not (rules.proven and _same_place(found, entry.inclusion)):
         return Move(State.INCLUDED, found, why="it was mined again in another block")
     if sighting.head - found.block_number < rules.depth:
         return Wait()
     if rules.proven:
         return Prove(found)
     return Wait() if sighting.agreeing < rules.agreement else end_of(found)
+
+
+def _same_place(found: Inclusion, before: Inclusion | None) -> bool:
+    """Whether it is the same transaction in the same block, which went one way only, whatever nodes say of it."""
+    return before is not None and (found.tx_hash, found.block_hash) == (before.tx_hash, before.block_hash)
 
 
 def end_of(found: Inclusion) -> Move:
@@ -336,6 +341,8 @@ def _next_of_ended(entry: Entry, sighting: Sighting, rules: Rules) -> Step:
     if entry.nonce is None or sighting.agreeing < rules.agreement:
         return Wait()
     found = sighting.inclusion
+    if found is not None and rules.proven and _same_place(found, entry.inclusion):
+        return Wait()
     if found is not None and found != entry.inclusion:
         # It was mined anew before anybody looked, perhaps with another outcome.
         return Move(State.INCLUDED, found, why="a reorganisation deeper than the configured depth moved it")

@@ -18,6 +18,7 @@ from agent.domain.outbox import (
     Inclusion,
     Kind,
     Move,
+    Prove,
     Rules,
     Sighting,
     Sign,
@@ -142,6 +143,16 @@ def test_a_revert_is_refused_when_deep_and_agreed() -> None:
     assert (step.to, step.inclusion) == (State.REFUSED, reverted)
     assert next_step(one, mined(reverted, head=52), NOW, RULES) == Wait()
     assert next_step(one, mined(reverted, agreeing=1), NOW, RULES) == Wait()
+
+
+def test_a_block_holds_a_transaction_in_one_way_so_another_outcome_is_for_proofs_and_no_reorganisation() -> None:
+    proven = replace(RULES, proven=True)
+    otherwise = replace(FOUND, succeeded=False)
+
+    assert next_step(INCLUDED, mined(otherwise), NOW, proven) == Prove(otherwise)
+    assert next_step(replace(INCLUDED, state=State.FINAL), mined(otherwise), NOW, proven) == Wait()
+    told = next_step(replace(INCLUDED, state=State.FINAL), mined(otherwise), NOW, RULES)
+    assert isinstance(told, Move)
 
 
 def test_a_reorganisation_moves_it_back_or_along() -> None:
