@@ -200,6 +200,7 @@ class Submit:
         self._clock = clock
         self._events = events
         self._waiting = ""
+        self._untaken = ""
         self._orders_waiting: dict[int, str] = {}
 
     def run_once(self) -> bool:
@@ -213,12 +214,13 @@ class Submit:
 
     def _turn(self) -> bool:
         # What is signed goes first: nothing that the contract thinks of newer readings may hold it up.
+        self._untaken = ""
         sent = self._send_signed()
         self._fill()
         self._expire()
         sent, why = self._report(sent=sent)
         sent |= self._trade()
-        if why:
+        if why := why or self._untaken:
             self._wait(why)
         elif sent and self._waiting:
             self._waiting = ""
@@ -368,6 +370,10 @@ class Submit:
         self._outbox.sent(entry.id, attempt.tx_hash, self._now(), accepted=accepted)
         if accepted:
             self._events.info("transaction.sent", kind=entry.kind, tx_hash=attempt.tx_hash, entry=entry.id)
+        else:
+            self._untaken = (
+                f"no full node takes a transaction at {attempt.fee.max_fee} wei for gas: mempools may be full"
+            )
         return accepted
 
     def _wait(self, why: str) -> None:
