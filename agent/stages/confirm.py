@@ -33,6 +33,10 @@ from agent.stages.ports import Outbox as OutboxPort
 from agent.stages.rehearse import Codec, Refusals
 from agent.stages.submit import Fees, Signer
 
+# After so long the rest have their turn next time: one entry's questions take a slow node half a minute, sixteen entries'
+# would look like a loop that hangs.
+_TURN_S = 8.0
+
 
 class Nodes(Protocol):
     """The full nodes, asked together."""
@@ -117,6 +121,7 @@ class Confirm:
         self._clock = clock
         self._events = events
         self._looked_back = False
+        self._next_id = 0
 
     def run_once(self) -> bool:
         """Take everything in flight one step on; returns whether anything changed its state."""
@@ -128,12 +133,21 @@ class Confirm:
             if in_flight or not self._looked_back:
                 changed = self._look_back()
             # What is signed and has not been taken is the submit stage's.
-            for entry in (entry for entry in in_flight if entry.state is not State.SIGNED):
+            until = self._clock.monotonic() + _TURN_S
+            for entry in self._in_turn([entry for entry in in_flight if entry.state is not State.SIGNED]):
+                if self._clock.monotonic() >= until:
+                    self._next_id = entry.id
+                    break
                 sighting = self._nodes.sight(entry)
                 changed |= self._apply(entry, next_step(entry, sighting, self._now(), self._rules))
         except (NodeUnavailable, JournalBusy):  # the pool and the record stage say so; the next turn asks again
             return changed
         return changed
+
+    def _in_turn(self, entries: list[Entry]) -> list[Entry]:
+        """Oldest first, but those first that the last turn had no time for."""
+        first, self._next_id = self._next_id, 0
+        return sorted(entries, key=lambda entry: (entry.id < first, entry.id))
 
     def _now(self) -> int:
         return self._clock.now_ms() // 1000

@@ -13,7 +13,7 @@ from agent.domain.outbox import Entry, Inclusion, Kind, Sighting, State
 from agent.domain.readings import ReadingState
 from tests.fakes.chain import Chain
 from tests.fakes.home import Home
-from tests.fakes.stories import consistent, sent
+from tests.fakes.stories import consistent, sealed, sent
 from tests.fakes.world import FakeClock
 
 
@@ -98,3 +98,28 @@ def test_the_newest_proof_of_the_slot_takes_the_place_of_the_one_before(home: Ho
     assert kept is not None
     assert (kept.block, kept.proven_at, kept.file) == (9, 200, "second\n")
     assert len(home.journal.query("SELECT 1 FROM evidence")) == 1
+
+
+def test_slow_nodes_make_no_turn_that_hangs_and_every_entry_has_its_turn(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent(home)
+    for _ in range(5):
+        sealed(home)
+        home.turns("submit")
+    waiting = {entry.id for entry in home.entries() if entry.state is State.SENT}
+    sight, seen = home.chain.sight, set()
+
+    def slow(entry: Entry) -> Sighting:
+        home.clock.mono += 5
+        seen.add(entry.id)
+        return sight(entry)
+
+    monkeypatch.setattr(home.chain, "sight", slow)
+    for _ in range(4):
+        began = home.clock.mono
+        home.turns("confirm")
+        assert home.clock.mono - began <= 20
+
+    assert len(waiting) == 6
+    assert waiting <= seen
