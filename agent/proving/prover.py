@@ -18,6 +18,7 @@ from agent.domain.proofs import Claim, Proof
 from agent.domain.readings import Reading
 from agent.light import evidence_file
 from agent.light.evidence import Pins
+from agent.light.quantities import number_of
 from agent.light.state import Account, HouseholdSlot
 from agent.proving import building
 from agent.proving.questions import Heard, NotThere, Questions, Source, Told
@@ -333,7 +334,7 @@ class Prover:
                 continue
             if succeeded is None:
                 why = f"it says that {found.tx_hash} is in block {found.block_hash}, which does not hold it"
-            elif (told.get("status") == "0x1") != succeeded:
+            elif _says(told) is (not succeeded):
                 why = f"it says that {found.tx_hash} {_went(not succeeded)}, and it {_went(succeeded)}"
             else:
                 continue
@@ -343,6 +344,14 @@ class Prover:
         """Whether it is known who might seal what was told, so that a stranger's seal is a lie."""
         told = [one["result"] for one in heard.answers if one["method"] in _BLOCKS]
         return self._following.knows(int(str(one["number"]), 16) for one in told if isinstance(one, dict))
+
+
+def _says(receipt: Told) -> bool | None:
+    """Whether a receipt says that its transaction was carried out; None if it says nothing of it, as old forms."""
+    try:
+        return number_of(receipt.get("status"), "status", 1) == 1  # some nodes write it as a byte, 0x01
+    except BadEvidence:
+        return None
 
 
 def _went(succeeded: bool) -> str:  # noqa: FBT001 - a word for each

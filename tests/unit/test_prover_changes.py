@@ -208,3 +208,20 @@ def test_answers_with_much_beside_what_was_asked_for_do_not_fill_the_memory() ->
 
     assert all(len(json.dumps(one)) < 2 * MOST_TOLD for one in heard.answers)
     assert [one["result"]["hash"] for one in heard.answers] == [teller.hash_of(number) for number in (1, 2)]
+
+
+@pytest.mark.parametrize("written", ["0x01", "0x1", None, 1])
+def test_another_way_to_write_the_same_outcome_is_no_lie(written: object) -> None:
+    chain, _, pins = sealed(TOLD, Consensus.CLIQUE, after=3)
+    there = Whole(pins, [Teller(f"node-{place}", chain, TOLD, 2) for place in range(2)])
+
+    def outcome(status: object) -> Any:  # noqa: ANN401 - what a teller does to its JSON
+        return lambda method, _, answer: (
+            {**answer, "status": status} if method == "eth_getTransactionReceipt" else answer
+        )
+
+    there.tellers[0].rewrite, there.tellers[1].rewrite = outcome("0x0"), outcome(written)
+    told = claim(there, kind=Kind.BUY, succeeded=False)
+
+    assert there.proving(there.following(), depth=3).prove(told) is not None
+    assert [name for name, _, _ in there.lies] == ["node-0"]
