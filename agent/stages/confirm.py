@@ -33,8 +33,8 @@ from agent.stages.ports import Outbox as OutboxPort
 from agent.stages.rehearse import Codec, Refusals
 from agent.stages.submit import Fees, Signer
 
-# After so long the rest have their turn next time: a slow node takes half a minute for one entry's questions, and a turn
-# with sixteen entries would look like one that hangs.
+# After so long the rest have their turn next time: a slow node takes half a minute for one entry's questions, and a
+# turn with sixteen entries would look like one that hangs.
 _TURN_S = 8.0
 
 
