@@ -109,6 +109,22 @@ def transaction(network: Network, sender: Funder, nonce: int, **fields: int | st
     return "0x" + bytes(Account.sign_transaction({**told, **fields}, sender.key).raw_transaction).hex()
 
 
+def test_faults_35_and_36_a_transaction_that_waits_is_raised_and_one_that_is_forgotten_is_sent_again(
+    neighbours: Street,
+) -> None:
+    network, house = neighbours.network, neighbours.house
+    network.partition(*([number] for number in range(len(network.nodes))))
+    house.skip()
+    bumped = house.wait_for("transaction.bumped")
+    network.kill(*range(len(network.nodes)))
+    network.start()
+    assert network.nodes[_STANDBY].rpc("eth_getTransactionByHash", bumped["tx_hash"]) is None
+    network.heal()
+    house.wait_for("transaction.sent_again")
+    neighbours.goes_on("after every node had forgotten what waited")
+    neighbours.nothing_false_is_final()
+
+
 @contextmanager
 def crowded(network: Network) -> Iterator[None]:
     """Another account's transactions fill every mempool: each asks for a block's gas and pays more than we do."""
@@ -147,22 +163,6 @@ def test_fault_35_a_full_mempool_is_waited_out_and_said(neighbours: Street) -> N
         assert neighbours.final_after(waits) is None
     neighbours.house.wait_until(lambda: bool(neighbours.said("submit.resumed", since=waits)), "submit.resumed")
     neighbours.goes_on("after mempools were full")
-
-
-def test_faults_35_and_36_a_transaction_that_waits_is_raised_and_one_that_is_forgotten_is_sent_again(
-    neighbours: Street,
-) -> None:
-    network, house = neighbours.network, neighbours.house
-    network.partition(*([number] for number in range(len(network.nodes))))
-    house.skip()
-    bumped = house.wait_for("transaction.bumped")
-    network.kill(*range(len(network.nodes)))
-    network.start()
-    assert network.nodes[_STANDBY].rpc("eth_getTransactionByHash", bumped["tx_hash"]) is None
-    network.heal()
-    house.wait_for("transaction.sent_again")
-    neighbours.goes_on("after every node had forgotten what waited")
-    neighbours.nothing_false_is_final()
 
 
 # --- Key and money ---
