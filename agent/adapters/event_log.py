@@ -17,7 +17,7 @@ _EVERY_S = 60.0
 # Events wait in memory while the journal takes none.
 _MOST_WAITING = 1_000
 # What tells one subject from another in an event's facts.
-_SUBJECTS = ("meter", "node", "entry", "tx_hash", "interval_end", "row")
+_SUBJECTS = ("meter", "node", "entry", "tx_hash", "interval_end", "row", "joined", "left")
 
 
 @dataclass(slots=True)
@@ -94,9 +94,13 @@ class EventLog:
         with suppress(OSError):
             self._logger.info(event, **facts)
 
-    def flush(self) -> bool:
-        """Move what waits into the journal, and say what was held back; returns whether there was anything."""
-        self._catch_up()
+    def flush(self, *, last: bool = False) -> bool:
+        """Move what waits into the journal, and say what was held back; returns whether there was anything.
+
+        Args:
+            last: the process ends, so what was held back is said however new it is.
+        """
+        self._catch_up(everything=last)
         with self._lock:
             waiting = list(self._waiting)
         if not waiting:
@@ -124,12 +128,13 @@ class EventLog:
         self._catch_up()
         self._say(at, event, level, dict(facts) | ({"repeated": said.swallowed} if said and said.swallowed else {}))
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, *, everything: bool = False) -> None:
         """Say the last of what was held back, in its order; forget subjects that have been quiet."""
         now = self._clock.monotonic()
         late: list[tuple[int, str, str, dict[str, object]]] = []
         with self._lock:
-            for subject, said in [(key, one) for key, one in self._said.items() if now - one.last >= _EVERY_S]:
+            over = [(key, one) for key, one in self._said.items() if everything or now - one.last >= _EVERY_S]
+            for subject, said in over:
                 del self._said[subject]
                 if said.unsaid is not None:
                     at, event, level, facts = said.unsaid

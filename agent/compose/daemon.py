@@ -310,4 +310,4 @@ def _tell_start(configuration: Configuration, events: EventLog, account: str, da
 
 
 def _flush(events: EventLog) -> None:
-    events.flush()
+    events.flush(last=True)

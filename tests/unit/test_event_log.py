@@ -81,6 +81,26 @@ def test_the_last_word_is_told_when_the_minute_is_over(desk: Desk) -> None:
     assert desk.rows.rows[-1] == (lost_again, "meter.lost", "info", {"meter": "production", "repeated": 1})
 
 
+def test_the_last_word_is_told_when_the_process_ends(desk: Desk) -> None:
+    for state in ("lost", "back", "lost"):
+        desk.log.info("node", node="a", state=state)
+    desk.log.flush()
+    assert [facts["state"] for _, _, facts in desk.logger.heard] == ["lost"]
+
+    desk.log.flush(last=True)
+
+    assert desk.logger.heard[-1] == ("info", "node", {"node": "a", "state": "lost", "repeated": 2})
+    assert len(desk.rows.rows) == 2
+    assert not desk.log.flush(last=True)
+
+
+def test_each_change_of_validators_is_told(desk: Desk) -> None:
+    desk.log.info("validators.changed", block=7, joined=["0xd"], left=[])
+    desk.log.info("validators.changed", block=9, joined=[], left=["0xa"])
+
+    assert [facts["block"] for _, _, facts in desk.logger.heard] == [7, 9]
+
+
 def test_what_was_held_back_is_told_in_its_order(desk: Desk) -> None:
     for event in ("lost", "back", "lost", "back"):
         desk.log.info(event)
