@@ -44,7 +44,6 @@ def test_validators_are_voted_in_and_out_and_the_agent_follows(neighbours: Stree
     assert [one.lower() for one in joined["joined"]] == [joins]
     network.end_votes(joins)
     network.vote(leaves, add=False, voters=[1, 2, _STANDBY])
-    neighbours.goes_on("while a validator joins")
     number = network.await_signers(3, within_s=_WAIT_S)
     network.end_votes(leaves)
     known = neighbours.rows("SELECT value FROM fact WHERE name = 'followed'")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from eth_utils.address import to_checksum_address
 
 from simulators.rig import Rig, stop_agent
 from tests.system.agreement import journal_readings
 from tests.system.consortium.street import FINAL_S, Street
 
 PROVEN, NOT_PROVEN, MISUSE = 0, 1, 2
-_LINKED: Final = ("readings-linked", "report-linked", "last-order-linked")
+_LINKED: Final = ("readings-linked", "last-order-linked")
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -32,9 +34,21 @@ def evidence(rig: Rig, *arguments: str, config: Path | None = None) -> tuple[int
     return done.returncode, done.stdout + done.stderr
 
 
+@dataclass(frozen=True)
+class Exported:
+    """Evidence files by what they are of, and what was final before: the highest nonce of a report, and readings."""
+
+    files: dict[str, Path]
+    nonce: int
+    final: list[dict[str, Any]]
+
+    def __getitem__(self, name: str) -> Path:
+        return self.files[name]
+
+
 @pytest.fixture(scope="module")
-def exported(neighbours: Street) -> dict[str, Path]:
-    """Evidence files by what they are of, exported while nodes run and validators are others than at first."""
+def exported(neighbours: Street) -> Exported:
+    """All that can be exported, while nodes run and validators are others than at first."""
     rig = neighbours.house.rig
     orders = "SELECT included_hash FROM entry WHERE kind = 'offer' AND state = 'final' ORDER BY id"
     for held in (1, 2):
@@ -50,20 +64,21 @@ def exported(neighbours: Street) -> dict[str, Path]:
         "last-order": (found[-1],),
         "last-order-linked": (found[-1], "--linked"),
         "report": (report,),
-        "report-linked": (report, "--linked"),
         "readings": ("--readings",),
         "readings-linked": ("--readings", "--linked"),
     }
+    ((nonce,),) = neighbours.rows("SELECT max(nonce) FROM entry WHERE state = 'final' AND kind = 'report'")
+    final = [one for one in journal_readings(rig) if one["state"] == "final"]
     files = {}
     for name, arguments in asked.items():
         files[name] = rig.scene.directory / f"{name}.json"
         code, said = evidence(rig, "export", *arguments, "--output", str(files[name]))
         assert files[name].exists(), said
         print(f"consortium: evidence of {name}: exit code {code}, {files[name].stat().st_size} bytes; {said[:160]!r}")
-    return files
+    return Exported(files, nonce, final)
 
 
-def test_everything_final_is_proven(neighbours: Street, exported: dict[str, Path]) -> None:
+def test_everything_final_is_proven(neighbours: Street, exported: Exported) -> None:
     neighbours.house.agrees()
     neighbours.nothing_false_is_final()
     bare = neighbours.rows(
@@ -71,21 +86,17 @@ def test_everything_final_is_proven(neighbours: Street, exported: dict[str, Path
         " AND id NOT IN (SELECT entry_id FROM evidence WHERE entry_id IS NOT NULL)"
     )
     assert bare == []
-    final = [one for one in journal_readings(neighbours.house.rig) if one["state"] == "final"]
-    ((nonce,),) = neighbours.rows("SELECT max(nonce) FROM entry WHERE state = 'final' AND kind = 'report'")
-    shown = exported["readings-linked"].with_name("readings-now.json")
-    code, said = evidence(neighbours.house.rig, "export", "--readings", "--linked", "--output", str(shown))
-    assert code == PROVEN, said
-    state: dict[str, Any] = json.loads(evidence(neighbours.house.rig, "verify", str(shown), "--json")[1])["state"]
-    assert state["nonce"] > nonce
+    shown = str(exported["readings-linked"])
+    state: dict[str, Any] = json.loads(evidence(neighbours.house.rig, "verify", shown, "--json")[1])["state"]
+    assert state["nonce"] > exported.nonce
     newest = state["slot"]["epoch"], state["slot"]["sequence"]
-    assert final
-    assert all((one["epoch"], one["sequence"]) <= newest for one in final)
+    assert exported.final
+    assert all((one["epoch"], one["sequence"]) <= newest for one in exported.final)
 
 
-def test_the_pins_alone_prove_it_when_no_node_runs(neighbours: Street, exported: dict[str, Path]) -> None:
+def test_the_pins_alone_prove_it_when_no_node_runs(neighbours: Street, exported: Exported) -> None:
     rig = neighbours.house.rig
-    signers = sorted(neighbours.network.signers())
+    signers = sorted(to_checksum_address(one) for one in neighbours.network.signers())
     assert stop_agent(neighbours.house.agent) == 0
     neighbours.network.stop(*range(len(neighbours.network.nodes)))
     chain = rig.configuration.read_text(encoding="utf-8").partition("[chain]\n")[2].partition("[[chain.nodes]]")[0]
@@ -103,7 +114,7 @@ def test_the_pins_alone_prove_it_when_no_node_runs(neighbours: Street, exported:
         assert (code, said.split()[0]) == (PROVEN, "PROVEN"), said
 
 
-def test_one_changed_digit_is_refused(neighbours: Street, exported: dict[str, Path]) -> None:
+def test_one_changed_digit_is_refused(neighbours: Street, exported: Exported) -> None:
     told = exported["first-order"].read_text(encoding="ascii")
     at = len(told) // 2
     digit = "0" if told[at] != "0" else "1"
