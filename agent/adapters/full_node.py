@@ -251,6 +251,17 @@ class FullNode:
             )
         self._identified_at = now
 
+    def moved(self) -> WrongChain | None:
+        """How it is on another chain by now, asked anew: what it says is then no lie about the pinned one."""
+        self.distrust()
+        try:
+            self.identify()
+        except WrongChain as error:
+            return error
+        except NodeUnavailable:  # whoever says nothing more has still said what it said
+            return None
+        return None
+
     def confirm_chain(self) -> None:
         """Ask for the chain id now, before anything is signed for this chain or sent to it.
 
@@ -295,7 +306,7 @@ class FullNode:
             except UnknownSealer as error:
                 raise SealedByStranger(str(error)) from error
             except BadEvidence as error:
-                raise Lied(str(error), told) from error
+                raise self.moved() or Lied(str(error), told) from error
         return found
 
     def head(self) -> Head:

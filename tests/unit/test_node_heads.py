@@ -100,6 +100,16 @@ def test_a_head_with_any_field_left_out_is_a_lie(street: Street, field: str) -> 
     assert street.house.log.events() == ["node.lied n0"]
 
 
+def test_a_node_that_was_pointed_at_another_chain_meanwhile_is_no_liar(street: Street) -> None:
+    assert street.used() == ["n0", "n1"]
+    street.house.rpcs[0].special["eth_chainId"] = lambda _params: "0x5"
+    street.shown[0] = lambda: {**street.told(street.chain.headers[-1]), "parentBeaconBlockRoot": "0x" + "01" * 32}
+
+    assert street.used() == ["n1"]
+    assert street.house.log.events() == ["node.wrong_chain n0"]
+    assert street.house.kept == []
+
+
 def test_an_invented_number_with_a_hash_of_its_own_finds_nobody_who_sealed_it(street: Street) -> None:
     street.shows(0, replace(street.chain.headers[-1], number=1_000_001))
 
