@@ -60,11 +60,11 @@ def export_transaction(configuration: Configuration, tx_hash: str, *, linked: bo
         kept = None if linked else view.evidence_of(tx_hash)
         if kept is not None:
             return Export(kept, "the journal")
-        mined = _mined(entry)
+        hashes = _hashes(entry)
         pins = pins_now(configuration, view.place())
     finally:
         view.close()
-    return _asked(configuration, pins, lambda source: exporting.of_transaction(source, pins, mined, linked=linked))
+    return _asked(configuration, pins, lambda source: exporting.of_transaction(source, pins, hashes, linked=linked))
 
 
 def export_readings(configuration: Configuration, *, linked: bool) -> Export:
@@ -98,10 +98,11 @@ def save(path: Path, export: Export) -> None:
     private_files.write(path, export.file.encode("ascii"))
 
 
-def _mined(entry: Entry) -> str:
+def _hashes(entry: Entry) -> list[str]:
+    """The transaction that was mined, as nodes told it, and the others of its nonce, which alone is proven."""
     if entry.inclusion is None:
         raise BadRequest(f"that transaction is {entry.state}, and not mined yet; nothing can be proven of it")
-    return entry.inclusion.tx_hash
+    return list(dict.fromkeys([entry.inclusion.tx_hash, *(attempt.tx_hash for attempt in entry.attempts)]))
 
 
 def _asked(configuration: Configuration, pins: Pins, gather: Callable[[Source], Evidence]) -> Export:

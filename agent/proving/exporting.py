@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.domain.errors import BadRequest, NodeUnavailable
@@ -11,13 +12,13 @@ from agent.proving import building
 from agent.proving.questions import Questions, Source
 
 
-def of_transaction(source: Source, pins: Pins, tx_hash: str, *, linked: bool = False) -> Evidence:
+def of_transaction(source: Source, pins: Pins, hashes: Sequence[str], *, linked: bool = False) -> Evidence:
     """Evidence of a transaction that is mined, with its receipt.
 
     Args:
         source: a full node, which need not be honest.
         pins: by which the chain is known; on an unsealed chain the evidence fits together and proves nothing.
-        tx_hash: ``0x`` hex.
+        hashes: ``0x`` hex; of several transactions with one nonce, of which one is mined.
         linked: hold every header from the pinned block on, so that nothing is taken for granted.
 
     Raises:
@@ -26,9 +27,10 @@ def of_transaction(source: Source, pins: Pins, tx_hash: str, *, linked: bool = F
         BadRequest: more headers lie between than evidence may hold.
     """
     questions = Questions(source, pins.rules.consensus)
-    told = questions.receipt(tx_hash)
-    if told is None:
-        raise NodeUnavailable(f"it knows of no mined transaction {tx_hash}")
+    found = ((tx_hash, told) for tx_hash in hashes if (told := questions.receipt(tx_hash)) is not None)
+    tx_hash, told = next(found, ("", {}))
+    if not tx_hash:
+        raise NodeUnavailable(f"it knows of no mined transaction {' or '.join(hashes)}")
     block = questions.block(str(told.get("blockHash")))
     return _vouched_for(questions, pins, building.transaction(questions, pins, block, tx_hash), linked=linked)
 

@@ -25,6 +25,8 @@ from agent.proving.questions import Heard, NotThere, Questions, Source, Told
 
 # The newest proof of the slot covers all before it, so a copy an hour is enough; each wears the card by 12 kB.
 _KEEP_EVERY_S = 3_600
+# All that an interval sends is final within so long; an older proof could be of a chain that was left.
+_SLOT_S = 60.0
 # All that one entry's proof may take: several sources, each asked some ten questions, are no turn that hangs.
 _TURN_S = 15.0
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
@@ -172,6 +174,7 @@ class Prover:
         self._left: dict[tuple[str, str], Patience] = {}
         self._whole_blocks: set[str] = set()
         self._slot: Slot | None = None
+        self._seen_at = 0.0
         self._kept_at: float | None = None
         self._kept_epoch = 0  # none, while the slot kept shows no reading
         self._missing = False
@@ -184,6 +187,8 @@ class Prover:
         Raises:
             JournalBusy: nothing could be kept; ask again later.
         """
+        if self._slot is not None and self._monotonic() - self._seen_at >= _SLOT_S:
+            self._slot = None
         if self._slot is not None and self._slot.shows(claim):
             return Proof(claim.found, self._slot.block)
         problem, waiting = "no full node may be asked just now", False
@@ -286,6 +291,7 @@ class Prover:
             evidence = building.slot(questions, then, self._household, self._depth)
         account, held = building.proven_slot(evidence, then)
         self._slot = Slot(evidence.block, account, held, evidence_file.written(evidence))
+        self._seen_at = self._monotonic()
         self._keep_slot(self._slot)
         return self._slot
 

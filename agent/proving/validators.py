@@ -27,6 +27,8 @@ STEP = 200
 _EARLIER = 8
 """Former sets of validators that are remembered: they sealed blocks that are yet to be proven."""
 
+_MOST_REFUSED = 256
+
 
 class Source(Protocol):
     """A full node, which need not be honest."""
@@ -157,6 +159,8 @@ class Validators:
             if self._pins.rules.named_by_contract:
                 raise
             if not self._clique or last < head:  # otherwise more signers may come
+                if len(self._refused) >= _MOST_REFUSED:
+                    self._refused.clear()  # a node can invent any number of epochs
                 self._refused.add((source.name, number))
             return False
         self._keep(self._jumped(place))

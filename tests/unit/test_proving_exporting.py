@@ -1,0 +1,100 @@
+"""Evidence for others: gathered from one full node, whole, and checked before it is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.domain.errors import BadEvidence, BadRequest, NodeUnavailable
+from agent.light.evidence import Outcome, Pins, verify
+from agent.light.headers import Consensus
+from agent.light.seals import Place, Rules
+from agent.proving import exporting
+from tests.fakes.recorded import LAST, recording, sealed
+from tests.fakes.telling import Teller
+
+TOLD = recording()
+TX = TOLD["blocks"][LAST]["block"]["transactions"][0]["hash"]
+NEVER_MINED = "0x" + "ab" * 32
+
+
+def told(consensus: Consensus = Consensus.CLIQUE, after: int = 3) -> tuple[Teller, Pins]:
+    chain, _, pins = sealed(TOLD, consensus, before=4, after=after)
+    return Teller("node", chain, TOLD, 5), pins
+
+
+@pytest.mark.parametrize("consensus", [Consensus.CLIQUE, Consensus.QBFT, Consensus.IBFT2])
+def test_a_transaction_is_proven_to_whoever_has_the_pins(consensus: Consensus) -> None:
+    teller, pins = told(consensus)
+
+    evidence = exporting.of_transaction(teller, pins, [TX])
+    linked = exporting.of_transaction(teller, pins, [TX], linked=True)
+
+    for one in (evidence, linked):
+        verdict = verify(one, pins)
+        assert verdict.outcome is Outcome.PROVEN
+        assert verdict.transaction is not None
+        assert "0x" + verdict.transaction.tx_hash.hex() == TX
+    assert "not followed from the pinned block" in " ".join(verify(evidence, pins).lacks)
+    assert "not followed from the pinned block" not in " ".join(verify(linked, pins).lacks)
+    assert len(linked.headers) == len(evidence.headers) + 4
+
+
+def test_of_several_transactions_with_one_nonce_the_mined_one_is_proven() -> None:
+    teller, pins = told()
+
+    evidence = exporting.of_transaction(teller, pins, [NEVER_MINED, TX])
+
+    assert evidence.transaction is not None
+    assert "0x" + evidence.transaction.tx_hash.hex() == TX
+    with pytest.raises(NodeUnavailable, match=f"no mined transaction {NEVER_MINED}"):
+        exporting.of_transaction(teller, pins, [NEVER_MINED])
+
+
+def test_the_slot_is_proven_as_deep_as_is_asked() -> None:
+    teller, pins = told()
+
+    evidence = exporting.of_slot(teller, pins, TOLD["household"], depth=3)
+
+    verdict = verify(evidence, pins)
+    assert verdict.outcome is Outcome.PROVEN
+    assert verdict.slot is not None
+    assert verdict.slot.produced_wh == TOLD["produced"]
+    with pytest.raises(NodeUnavailable, match="8 blocks, and 9 must follow"):
+        exporting.of_slot(teller, pins, TOLD["household"], depth=9)
+
+
+def test_what_too_few_have_built_upon_is_not_written() -> None:
+    teller, pins = told(after=1)
+
+    with pytest.raises(NodeUnavailable):
+        exporting.of_transaction(teller, pins, [TX])
+
+
+def test_on_a_chain_that_nobody_seals_it_fits_together_and_is_unproven() -> None:
+    teller, pins = told()
+    unsealed = replace(pins, rules=Rules(Consensus.UNSEALED), place=Place(0, bytes(32), ()))
+
+    assert verify(exporting.of_transaction(teller, unsealed, [TX]), unsealed).outcome is Outcome.UNPROVEN
+
+
+def test_a_node_that_lies_is_not_written_down() -> None:
+    teller, pins = told()
+    teller.rewrite = lambda method, _, answer: (
+        {**answer, "stateRoot": "0x" + "00" * 32} if method == "eth_getBlockByHash" else answer
+    )
+
+    with pytest.raises(BadEvidence):
+        exporting.of_transaction(teller, pins, [TX])
+
+
+def test_nothing_leads_back_from_before_the_pinned_block_and_no_file_holds_a_years_headers() -> None:
+    teller, pins = told()
+    late = replace(pins, place=replace(pins.place, number=6, block_hash=teller.chain.hash_of(6)))
+
+    with pytest.raises(BadRequest, match="lies before the pinned block 6"):
+        exporting.of_transaction(teller, late, [TX], linked=True)
+    early = replace(pins, place=replace(pins.place, number=-20_000))
+    with pytest.raises(BadRequest, match="evidence holds 10000 at most"):
+        exporting.of_transaction(teller, early, [TX], linked=True)
