@@ -56,7 +56,10 @@ def _verify(asked: argparse.Namespace) -> int:
         ConfigurationInvalid: a pin is missing or wrong.
     """
     # The environment belongs to this household's agent, and pins that were named may be another chain's.
-    chain = load_pins(asked.config, os.environ) if asked.pins is None else load_pins(asked.pins, {}, "--pins")
+    if asked.pins is None:
+        chain = load_pins(asked.config, os.environ, "--config or --pins")
+    else:
+        chain = load_pins(asked.pins, {}, "--pins")
     # Here, so that bad pins are told without loading the contract's library.
     from agent.compose.verifying import check  # noqa: PLC0415 - as above
 

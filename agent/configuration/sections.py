@@ -160,8 +160,8 @@ class PinSettings(Section):
     def _sealed(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("unproven") is False:
             raise ValueError(
-                f"is missing, and without it nothing can be proven; {_CONSENSUS} is right, or chain.unproven = true for"
-                " a development chain"
+                f"is missing, and without it nothing can be proven; {_CONSENSUS} is right, as the distribution"
+                " company states it, or chain.unproven = true for a development chain"
             )
         if value is not None and info.data.get("unproven"):
             raise ValueError("is set while chain.unproven is true, where nobody seals; leave one of the two out")
@@ -185,7 +185,9 @@ class PinSettings(Section):
     def _who_seals(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
         if value is None:
             if info.data.get("unproven") is False:
-                raise ValueError("is missing; the addresses of those who may seal blocks are right")
+                raise ValueError(
+                    "is missing; those who may seal blocks are right, as the distribution company states them"
+                )
             return None
         if info.data.get("unproven"):
             raise ValueError("is set while chain.unproven is true, where nobody seals; leave one of the two out")

@@ -247,7 +247,7 @@ def _too_few(run: _Run, pins: Pins) -> str:
         return "unproven: nobody seals the blocks of this chain, so whoever runs its node can write anything"
     needed = max(pins.depth, run.validators // 2)
     if pins.rules.consensus is Consensus.CLIQUE and run.validators and run.after < needed:
-        return f"unproven: {run.after} blocks follow it, and {needed} are asked for: it may still be reorganised"
+        return f"unproven: {_blocks_follow(run.after)}, and {needed} must: it may still be reorganised"
     return ""
 
 
@@ -303,8 +303,12 @@ def _sealed(run: _Run, pins: Pins) -> str:
     if not run.validators:
         return f"{what} is the pinned block."
     if pins.rules.consensus is Consensus.CLIQUE:
-        return f"{what} is sealed by one of {run.validators} signers, and {run.after} blocks follow it."
+        return f"{what} is sealed by one of {run.validators} signers, and {_blocks_follow(run.after)}."
     return f"{what} is sealed by at least {seals.quorum(run.validators)} of {run.validators} validators, and final."
+
+
+def _blocks_follow(blocks: int) -> str:
+    return "1 block follows it" if blocks == 1 else f"{blocks} blocks follow it"
 
 
 def _told_transaction(transaction: Transaction, receipt: Receipt) -> str:

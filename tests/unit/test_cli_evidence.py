@@ -99,7 +99,7 @@ def test_too_few_blocks_after_it_are_unproven_and_claimed_only(
     code, out, _ = short.run()
 
     assert code == 1
-    assert out.startswith("UNPROVEN: 1 blocks follow it, and 2 are asked for")
+    assert out.startswith("UNPROVEN: 1 block follows it, and 2 must")
     assert "only claimed" in out
     assert "unproven: " not in out.partition("Not shown:")[2]
     assert json.loads(short.run("--json")[1])["outcome"] == "unproven"
@@ -209,6 +209,11 @@ def test_bad_pins_are_told_by_key(case: Case, content: str | None, told: str) ->
 
     assert (code, out) == (78, "")
     assert told in err
+
+
+def test_who_has_no_configuration_is_told_of_both_options(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evidence", "verify", str(case.file), "--config", str(case.file.parent / "none")]) == 78
+    assert "name the file with --config or --pins" in capsys.readouterr().err
 
 
 def test_misuse_is_told_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:

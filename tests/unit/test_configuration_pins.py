@@ -61,8 +61,8 @@ def test_the_environment_names_validators_as_toml_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("now", "told"),
     [
-        ("", [r"consensus: is missing, .*\"clique\" is right, or chain\.unproven", r"validators: is missing"]),
-        ('consensus = "ibft2"\n', [r"validators: is missing; the addresses"]),
+        ("", [r"consensus: is missing, .*\"clique\" is right, as .*, or chain\.unproven", r"validators: is missing"]),
+        ('consensus = "ibft2"\n', [r"validators: is missing; those who may seal"]),
         (BOTH, [r"consensus: is missing"]),
         (PINS + "unproven = true\n", ["consensus: is set while chain.unproven", "validators: is set while"]),
         (PINS.replace("qbft", "raft"), [r"consensus: is 'raft', but .*; right is: how blocks are sealed"]),

@@ -96,7 +96,7 @@ def test_clique_waits_until_more_than_half_have_built_on_it() -> None:
     _, evidence, pins = sealed(recording(), Consensus.CLIQUE, after=4)
     deeper = verify(evidence, replace(pins, depth=5))
     assert deeper.outcome is Outcome.UNPROVEN
-    assert deeper.lacks[0] == "unproven: 4 blocks follow it, and 5 are asked for: it may still be reorganised"
+    assert deeper.lacks[0] == "unproven: 4 blocks follow it, and 5 must: it may still be reorganised"
     assert accepted(evidence, replace(pins, depth=4))
 
 
