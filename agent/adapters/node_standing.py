@@ -42,6 +42,7 @@ class NodeStatus:
         ok: whether it is used.
         head: its newest block when it was last asked; None if it never said.
         problem: why it is not used, in words; None if it is.
+        strange: whether that is because its newest block is sealed by somebody unknown.
     """
 
     name: str
@@ -49,6 +50,7 @@ class NodeStatus:
     ok: bool
     head: Head | None
     problem: str | None
+    strange: bool = False
 
 
 class Standing:
@@ -196,4 +198,5 @@ class Standing:
 
     def status(self) -> NodeStatus:
         """For a person."""
-        return NodeStatus(self.node.name, self.node.area, self.problem is None, self.head, self.problem)
+        strange = self._strange_since is not None
+        return NodeStatus(self.node.name, self.node.area, self.problem is None, self.head, self.problem, strange)

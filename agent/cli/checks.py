@@ -26,6 +26,11 @@ _REPORT_GAS = 45_000
 _REPORTS_IN_HAND = 100
 # An inverter draws some watts at night; more than this against the counted direction is worth a look.
 _IDLE_W = 50
+_ADVICE_LOST = "the others are used meanwhile; tell the distribution company if it lasts"
+_ADVICE_STRANGE = (
+    "after validators were voted in this is so until the agent has run, which follows the votes: start it, then check"
+    " again; if it lasts, compare [chain] with what the distribution company states"
+)
 _COUNTERS = {"import_energy", "export_energy"}
 _WH = {"Wh": 1, "kWh": 1_000, "MWh": 1_000_000}
 
@@ -155,7 +160,7 @@ def nodes(statuses: Sequence[NodeStatus], area: str, *, unproven: bool) -> list[
         else problem(
             f"full node {node.name}",
             node.problem or "it is not used",
-            "the others are used meanwhile; tell the distribution company if it lasts",
+            _ADVICE_STRANGE if node.strange else _ADVICE_LOST,
         )
         for node in statuses
     ]

@@ -133,6 +133,10 @@ class NodeStatus(Protocol):
     def problem(self) -> str | None:
         """Why it is not used, in words."""
 
+    @property
+    def strange(self) -> bool:
+        """Whether that is because its newest block is sealed by somebody unknown."""
+
 
 class Nodes(Protocol):
     """The full nodes. Every method but ``statuses`` and ``close`` raises NodeUnavailable when none answers."""

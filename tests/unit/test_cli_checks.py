@@ -80,6 +80,7 @@ class Node:
     ok: bool = True
     head: Head | None = HEAD
     problem: str | None = None
+    strange: bool = False
 
 
 @dataclass
@@ -234,6 +235,15 @@ def test_a_lost_node_is_a_problem_and_the_other_area_a_warning() -> None:
 
     assert levels(checks.nodes([Node(), lost], "north", unproven=False)) == ["ok", "problem"]
     assert levels(checks.nodes([Node()], "west", unproven=False)) == ["ok", "warning"]
+
+
+def test_a_stranger_who_seals_is_no_matter_for_the_other_nodes() -> None:
+    stranger = Node(ok=False, head=None, problem="its newest block is sealed by 0x12", strange=True)
+    found, *_ = checks.nodes([stranger], "north", unproven=False)
+
+    assert found.level is Level.PROBLEM
+    assert "start it, then check again" in found.advice
+    assert "compare [chain]" in found.advice
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,8 @@ def test_whoever_is_sealed_by_a_stranger_is_asked_for_headers_only_until_the_str
     assert street.used() == ["n1"]
     assert street.sources() == ["n0", "n1"]
     assert street.pool.unknown_sealer
+    strange = {status.name: status.strange for status in street.pool.statuses()}
+    assert strange == {"n0": True, "n1": False}
     problem = next(status.problem for status in street.pool.statuses() if status.name == "n0")
     assert "the chain's votes are being followed" in str(problem)
     assert street.house.kept == street.house.log.said == [], "it may be no lie"
