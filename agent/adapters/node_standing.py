@@ -28,7 +28,8 @@ _ADVICE_LOST = "the other nodes are used; if it stays, check its address in [[ch
 _ADVICE_CHAIN = "nothing is sent to it; remove it from [[chain.nodes]], or correct [chain] with the company's values"
 _ADVICE_LIED = (
     "tell the distribution company that runs it: what it said is kept, see prosumer-agent status --json. It is asked"
-    " nothing for hours; with no other node nothing is sent meanwhile, and readings are kept"
+    " nothing for hours; with no other node nothing is sent meanwhile, and readings are kept. If all"
+    " of them are said to lie, compare [chain] with what the distribution company states"
 )
 
 

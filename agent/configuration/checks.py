@@ -44,11 +44,11 @@ def an_address(value: str) -> str:
     """An Ethereum address whose capitals prove that it was copied whole."""
     if not _ADDRESS.fullmatch(value):
         raise ValueError(f"{value!r} is no address; 0x and 40 hexadecimal digits are")
+    if value == checksummed(value):  # also one of decimal digits alone
+        return value
     if value in {value.lower(), "0x" + value[2:].upper()}:
         raise ValueError(f"{value!r} has no checksum; compare it with its source, then write {checksummed(value)}")
-    if value != checksummed(value):
-        raise ValueError(f"{value!r} has a wrong checksum: a digit is mistyped; copy it again from its source")
-    return value
+    raise ValueError(f"{value!r} has a wrong checksum: a digit is mistyped; copy it again from its source")
 
 
 def a_hash(value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -53,7 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, EOFError) as end:
         print(f"prosumer-operator: {_ENDED[type(end)]}", file=sys.stderr)
         return FAILED
-    print(json.dumps(answer.told) if asked.json else answer)
+    try:
+        print(json.dumps(answer.told) if asked.json else answer)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has seen enough (`| head`). The interpreter would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
 
 

@@ -14,6 +14,7 @@ from agent.operator import (
     fund,
     invoices,
     parameters,
+    pins,
     replace_meter,
     requests,
     suspend,
@@ -25,6 +26,7 @@ from agent.operator.options import Commands, Shared, shared
 # with the options that it shares with others and sets ``run``: what does it, from the parsed arguments to an Answer.
 _TABLE: tuple[Callable[[Commands, Shared], None], ...] = (
     deploy.add,
+    pins.add,
     requests.add,
     approve.add,
     fund.add,

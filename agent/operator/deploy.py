@@ -29,6 +29,8 @@ from agent.operator.sending import Sender
 
 # Ether has 18; the contract's field would take 255.
 _MOST_DECIMALS = 36
+EPOCH = 30_000
+"""Blocks from one checkpoint to the next that a genesis file has if nobody chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def add(commands: Commands, shared: Shared) -> None:
     command.add_argument(
         "--epoch",
         type=blocks,
-        default=30_000,
+        default=EPOCH,
         metavar="BLOCKS",
         help="from one of the chain's checkpoints to the next, as in its genesis file (default: %(default)s)",
     )
@@ -161,13 +163,14 @@ def deploy(chain: Chain, sending: Sender, deployments: Deployments, market: Mark
         "settlementName": unit.name,
         "settlementSymbol": unit.symbol,
         "settlementDecimals": unit.decimals,
-        **_told(sealing),
+        **told_sealing(sealing),
         "file": str(path),
         "toml": snippet(pin, found.block_number, sealing),
     }
 
 
-def _told(sealing: Sealing | None) -> dict[str, object]:
+def told_sealing(sealing: Sealing | None) -> dict[str, object]:
+    """Who may seal, for a program."""
     if sealing is None:
         return {"unproven": True}
     return {"consensus": sealing.consensus, "epoch": sealing.epoch, "validators": list(sealing.validators)}

@@ -105,6 +105,7 @@ class Demo:
         )
         for home in homes:
             print(f"demo: {home.name} is {home.rig.household}, area {AREA}, log {_shown(home.narrator.log)}")
+        proof = f"  {agent} evidence export --readings    (then: evidence verify evidence-readings.json)\n"
         subscriber = missing("mosquitto_sub", "mosquitto-clients")
         print(
             "demo: look further, from another terminal:\n"
@@ -113,6 +114,7 @@ class Demo:
             f"  {agent} orders\n"
             f"  {agent} orders --explain\n"
             f"  {agent} wallet\n"
+            f"{'' if rig.market.consortium is None else proof}"
             f"  {agent} check    (the running agent holds the serial line of the consumption meter)\n"
             f"  mosquitto_sub -h {host} -p {port} -V 5 -t 'energy/v1/#' -v{subscriber}\n"
             f"{_chains(rig.market)}"
