@@ -191,7 +191,7 @@ def test_faults_37_and_39_a_stolen_key_takes_the_money_and_the_nonce(neighbours:
     neighbours.house.wait_for("interval.closed")
     rig.agent("keys", "resume", "--yes")
     assert rig.household in str(neighbours.house.wait_for("submit.waiting")["problem"])
-    rig.operator("fund", rig.household, *rig.market.operator_options, "--amount", str(10**18), "--yes")
+    rig.operator("fund", rig.household, *rig.market.operator_options, "--amount", str(10**18))
     neighbours.house.wait_for("submit.resumed")
     neighbours.goes_on("after the money came")
     neighbours.nothing_false_is_final()

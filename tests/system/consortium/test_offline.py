@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +47,10 @@ class Exported:
         return self.files[name]
 
 
+def _as_many(neighbours: Street, query: str, rows: int) -> bool:
+    return len(neighbours.rows(query)) >= rows
+
+
 @pytest.fixture(scope="module")
 def exported(neighbours: Street) -> Exported:
     """All that can be exported, while nodes run and validators are others than at first."""
@@ -54,7 +59,7 @@ def exported(neighbours: Street) -> Exported:
     for held in (1, 2):
         if len(neighbours.rows(orders)) < held:
             rig.agent("sell", "--energy", "0.01", "--price", "0", "--yes")
-            neighbours.house.wait_until(lambda: len(neighbours.rows(orders)) >= held, "its end", within_s=FINAL_S)  # noqa: B023
+            neighbours.house.wait_until(partial(_as_many, neighbours, orders, held), "its end", within_s=FINAL_S)
     found = [row[0] for row in neighbours.rows(orders)]
     (report,) = neighbours.rows(
         "SELECT included_hash FROM entry WHERE kind = 'report' AND state = 'final' ORDER BY id DESC LIMIT 1"
