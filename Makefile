@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/contracts/node_modules/.bin:$(PATH)
 PYTHON := .venv/bin/python
 ANALYSIS := .venv-analysis/bin
 PYTEST := $(PYTHON) -m pytest
-# Unit tests share the cores. The others run one after another: they time faults, where neighbours would disturb them.
+# Unit tests share the cores; of the others, .ci/test says which do.
 SHARED := -n auto --maxprocesses 4 --dist worksteal
 ARGS ?=
 FOR ?=

@@ -98,7 +98,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif kind == "unit" and item.get_closest_marker("integration"):
             raise pytest.UsageError(f"{item.nodeid} is marked integration; move it to tests/integration")
         elif kind == "unit":
-            item.add_marker(pytest.mark.unit)
+            item.add_marker(pytest.mark.untimed)
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: run it with sudo, or as root"))
 

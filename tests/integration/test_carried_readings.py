@@ -14,6 +14,9 @@ from agent.domain.signing import SigningDomain
 from contracts import load_artifact
 from simulators.rig import Rig, Scene
 
+pytestmark = pytest.mark.untimed
+
+
 MARKET = Market(load_artifact().abi)
 
 

@@ -22,7 +22,7 @@ from agent.domain.readings import Flags, Reading
 from agent.domain.signing import SigningDomain
 from simulators.rig import Rig, Scene
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 PATIENCE_S = 90
 

@@ -18,7 +18,7 @@ from agent.compose.pins import judge
 from agent.configuration import load
 from agent.domain.lies import Lie
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 ACCOUNT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
 HASH = "0x" + "ab" * 32

@@ -18,7 +18,7 @@ from eth_account import Account
 
 from agent.adapters.keystore import Keystore
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 KEY = bytes.fromhex("c0ffee" * 10 + "4321")
 ADDRESS = str(Account.from_key(KEY).address)

@@ -36,7 +36,7 @@ from tests.integration.telemetry_house import (
     sealed,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 ROOT = Path(__file__).parents[2]
 

@@ -25,7 +25,7 @@ from simulators.ground import Ground
 from tests.integration.collector_line import Publisher
 from tests.integration.telemetry_house import PATIENCE_S, connect_without_binding
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 ROOT = Path(__file__).parents[2]
 ENROLLED, STRANGER = (Keystore(Account.from_key(bytes(31) + bytes([number])), Path("unused")) for number in (7, 9))

@@ -25,6 +25,9 @@ from agent.light.seals import Place, Rules, follow
 from tests.fakes.consortium import addresses, keys
 from tests.fakes.recorded import HARDFORKS, LAST, MIXED, evidence_of, header_of, raw, recording, sealed
 
+pytestmark = pytest.mark.untimed
+
+
 ROOT = Path(__file__).resolve().parents[2]
 VERIFIER = ROOT / "tests" / "second_verifier"
 SEALED = [Consensus.QBFT, Consensus.IBFT2, Consensus.CLIQUE]

@@ -29,7 +29,7 @@ from agent.stages.ledger import Ledger, Start
 from simulators.chain import Anvil
 from tests.integration.test_operator_commands import HOUSEHOLD, SARA, Office
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 NEIGHBOUR: LocalAccount = Wallet.from_key("0x" + "08" * 32)
 TEHRAN = time_zone("Asia/Tehran")

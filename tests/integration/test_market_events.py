@@ -48,7 +48,7 @@ from tests.integration.test_operator_commands import Office, office
 
 __all__ = ["office"]  # the fixture
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 SELLER: LocalAccount = Wallet.from_key("0x" + "07" * 32)
 BUYER: LocalAccount = Wallet.from_key("0x" + "08" * 32)

@@ -17,7 +17,7 @@ from agent.domain.errors import ConfigurationInvalid, DatabaseInvalid, DatabaseU
 from simulators.database import PostgresServer
 from tests.integration.conftest import DatabasePlace
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 OWN = MetaData()
 HOUSES = Table("house", OWN, Column("id", BigInteger, primary_key=True, autoincrement=False), Column("name", Text))

@@ -28,7 +28,7 @@ from agent.operator.__main__ import main
 from simulators.chain import Anvil
 from simulators.proxy import RpcMode, RpcProxy
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 SARA = PersonalData("سارا", "Nemune", "0123456789")
 HOUSEHOLD: LocalAccount = Wallet.from_key("0x" + "07" * 32)

@@ -10,7 +10,7 @@ from tests.integration.test_operator_commands import HOUSEHOLD, Office, office, 
 
 __all__ = ["office"]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 
 @pytest.fixture

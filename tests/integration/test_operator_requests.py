@@ -24,7 +24,7 @@ from tests.integration.test_operator_commands import HOUSEHOLD, SARA, Office, of
 
 __all__ = ["office"]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 # What is the same on every database is tried on one.
 on_one = pytest.mark.parametrize("database_place", ["sqlite"], indirect=True)

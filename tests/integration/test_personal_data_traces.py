@@ -18,7 +18,7 @@ from simulators.rig import Rig, Scene, stop_agent
 from tests.fakes.disguises import traces, traces_below
 from tests.integration.telemetry_house import connect_without_binding
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 PATIENCE_S = 90
 FIRST, FAMILY = "ژیلاسنج", "Quxterwald"
