@@ -19,6 +19,7 @@ from agent.light.headers import Consensus
 from agent.light.seals import Place, Rules
 from tests.fakes.consortium import addresses, keys
 from tests.fakes.recorded import LAST, MIXED, evidence_of, header_of, pins_of, raw, recording, sealed
+from tests.fakes.remembered import remember_signers
 
 SEALED = [Consensus.QBFT, Consensus.IBFT2, Consensus.CLIQUE]
 SCHEMA = Draft202012Validator(
@@ -250,7 +251,10 @@ def _rewritten(evidence: Evidence, piece: str, chance: random.Random) -> Evidenc
 
 @pytest.mark.parametrize("piece", PIECES)
 @pytest.mark.parametrize("consensus", SEALED)
-def test_of_a_thousand_random_rewrites_none_is_accepted(consensus: Consensus, piece: str) -> None:
+def test_of_a_thousand_random_rewrites_none_is_accepted(
+    consensus: Consensus, piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember_signers(monkeypatch)
     _, evidence, pins = sealed(recording(), consensus)
     chance = random.Random(f"{consensus} {piece}")  # noqa: S311 - no secret
     taken = [
