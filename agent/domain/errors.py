@@ -17,6 +17,7 @@
     │   ├── BadReading         a reading that does not verify or that the contract will never take
     │   ├── BadEvidence        a header, seal, proof, transaction or receipt that does not check out
     │   │   └── UnknownSealer  in order, but sealed as if the validators were others than are known (yet)
+    │   │       └── OtherRules  sealed by a known validator, and not as the pinned rules allow
     │   ├── Rejected           a transaction that the contract rejects
     │   └── BadRequest         a person's command that cannot be carried out as it was given
     └── Stop                   a person must act before this part may go on
@@ -95,6 +96,10 @@ class UnknownSealer(BadEvidence):
 
     That is a lie, or they changed by votes: following the headers from the pinned block shows which.
     """
+
+
+class OtherRules(UnknownSealer):
+    """A known validator sealed a block that the pinned rules do not allow: the pins are wrong, and not who tells it."""
 
 
 class Rejected(Refuse):

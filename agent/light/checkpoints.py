@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from agent.domain.errors import BadEvidence, UnknownSealer
+from agent.domain.errors import BadEvidence, OtherRules, UnknownSealer
 from agent.light import bft, seals
 from agent.light.headers import Consensus, Header
 from agent.light.seals import Place, Rules
@@ -65,7 +65,10 @@ def vouched(known: tuple[bytes, ...], sealers: Iterable[bytes]) -> bool:
 
 def _over_clique(place: Place, first: Header, after: Iterable[Header], rules: Rules) -> Place:
     what = f"block {first.number}"
-    listed = _ascending(seals.clique_signers(first.extra_data, what), what)
+    listed = seals.clique_signers(first.extra_data, what)
+    if not listed:
+        raise seals.out_of_epoch(first, place.validators, rules, f"{what} is a checkpoint, and lists no signers")
+    _ascending(listed, what)
     reached = last = _by_its_own_list(first, listed, rules)
     sealers = [last.recent[-1][1]]
     headers = iter(after)
@@ -103,6 +106,8 @@ def _contradicting_itself(place: Place, header: Header, rules: Rules) -> Place:
     """One block further from a list of signers that the headers themselves gave: who is not on it is never right."""
     try:
         return seals.follow(place, header, rules)
+    except OtherRules:
+        raise
     except UnknownSealer as error:
         raise BadEvidence(f"{error}, and the headers that are shown with it say so themselves") from error
 

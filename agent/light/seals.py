@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agent.domain.errors import BadEvidence, UnknownSealer
+from agent.domain.errors import BadEvidence, OtherRules, UnknownSealer
 from agent.light import bft, clique
 from agent.light.hashing import SIGNATURE_BYTES, keccak, shown, signer
 from agent.light.headers import Consensus, Header, block_hash
@@ -126,7 +126,7 @@ def check_seal(header: Header, validators: Sequence[bytes], rules: Rules, what: 
     """
     known = tuple(sorted(validators))
     if rules.consensus is Consensus.CLIQUE:
-        listed = _clique_form(header, rules, what)
+        listed = _clique_form(header, known, rules, what)
         _clique_sealer(header, known, what)
         if listed and listed != known:
             raise UnknownSealer(f"{what} is a checkpoint of the signers {told(listed)}, who are not those known")
@@ -172,7 +172,7 @@ def clique_signers(extra: bytes, what: str) -> tuple[bytes, ...]:
 
 def _follow_clique(place: Place, header: Header, rules: Rules, what: str) -> Place:
     checkpoint = header.number % rules.epoch == 0
-    listed = _clique_form(header, rules, what)
+    listed = _clique_form(header, place.validators, rules, what)
     if checkpoint and listed != place.validators:
         raise UnknownSealer(f"{what} is a checkpoint of the signers {told(listed)}, which are not those that are known")
     signed_by = _clique_sealer(header, place.validators, what)
@@ -201,7 +201,7 @@ def _clique_sealer(header: Header, validators: tuple[bytes, ...], what: str) -> 
     return signed_by
 
 
-def _clique_form(header: Header, rules: Rules, what: str) -> tuple[bytes, ...]:
+def _clique_form(header: Header, validators: tuple[bytes, ...], rules: Rules, what: str) -> tuple[bytes, ...]:
     """The signers that it lists, if it is a checkpoint."""
     _check_no_uncles(header, what)
     if header.mix_hash != NO_MIX:
@@ -211,15 +211,25 @@ def _clique_form(header: Header, rules: Rules, what: str) -> tuple[bytes, ...]:
     listed = clique_signers(header.extra_data, what)
     if header.number % rules.epoch:
         if listed:
-            raise BadEvidence(f"{what} lists signers, which only a checkpoint does")
+            raise out_of_epoch(header, validators, rules, f"{what} lists signers, which only a checkpoint does")
         if header.nonce not in {_FOR, _AGAINST}:
             raise BadEvidence(f"{what}: its nonce is no vote")
         return ()
+    if not listed:
+        raise out_of_epoch(header, validators, rules, f"{what} is a checkpoint, and lists no signers")
     if header.miner != _NOBODY or header.nonce != _AGAINST:
         raise BadEvidence(f"{what} is a checkpoint, and votes")
-    if not listed:
-        raise BadEvidence(f"{what} is a checkpoint, and lists no signers")
     return listed
+
+
+def out_of_epoch(header: Header, validators: tuple[bytes, ...], rules: Rules, why: str) -> BadEvidence:
+    """What to make of a list of signers where none belongs, or of none where one does.
+
+    Sealed by a known validator it is the chain's own, so the pinned epoch is not.
+    """
+    if clique.sealer(header.fields()) in validators:
+        return OtherRules(f"{why}, and a known validator sealed it: chain.epoch, {rules.epoch}, is not this chain's")
+    return BadEvidence(why)
 
 
 def _clique_vote(

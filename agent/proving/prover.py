@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.domain.backoff import BackOff, Patience
-from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
+from agent.domain.errors import BadEvidence, NodeUnavailable, OtherRules, UnknownSealer
 from agent.domain.outbox import Inclusion, Kind
 from agent.domain.proofs import Claim, Proof
 from agent.domain.readings import Reading
@@ -263,6 +263,8 @@ class Prover:
                 raise NodeUnavailable(
                     f"its chain is being reorganised, or it tells things at random: {again}"
                 ) from error
+            if isinstance(again, OtherRules):
+                raise NodeUnavailable(str(again)) from error
             if isinstance(again, UnknownSealer) and not self._known(second):
                 raise NodeUnavailable(f"{again}; who may seal is being followed") from error
             self._nodes.caught(first.name, str(again), second.answers)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.domain.errors import NodeUnavailable
+from agent.domain.errors import NodeUnavailable, OtherRules
 from agent.light.headers import Consensus
 from agent.light.seals import Place, Rules, follow
 from agent.proving.validators import Validators
@@ -182,3 +184,22 @@ def test_by_jumps_or_by_steps_the_validators_are_those_of_the_chain(
             found = validators.place
             there = places_of[found.number]
             assert (found.block_hash, found.validators) == (there.block_hash, there.validators)
+
+
+# --- Pins that are wrong ---
+
+
+@pytest.mark.parametrize("pinned", [7, EPOCH * 100])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_epoch_that_is_not_the_chains_accuses_no_node(pinned: int, *, wanted: bool) -> None:
+    chain = begun(Consensus.CLIQUE)
+    grow(chain, EPOCH + 9)
+    pins = pins_of(chain)
+    validators = Validators(replace(pins, rules=replace(pins.rules, epoch=pinned)), Rows())
+    source = ChainSource(chain)
+
+    if pinned > EPOCH and not wanted:  # nothing has shown it yet
+        assert not validators.catch_up(source, source.head, wanted=False)
+        return
+    with pytest.raises(OtherRules, match=f"chain.epoch, {pinned}, is not this chain's"):
+        validators.catch_up(source, source.head, wanted=wanted)
