@@ -86,7 +86,7 @@ def _chain(configuration: Configuration, measured: dict[MeterRole, Measured]) ->
     from agent.compose.commands import kernel_synchronised  # noqa: PLC0415 - as above
     from agent.compose.looking import known_lies, known_place  # noqa: PLC0415 - as above
     from agent.compose.parts import open_nodes  # noqa: PLC0415 - as above
-    from agent.compose.proving import head_check_by, pins_now  # noqa: PLC0415 - as above
+    from agent.compose.proving import head_check_by, pins_against_chain, pins_now  # noqa: PLC0415 - as above
 
     settings = configuration.chain
     found = checks.validators(settings.consensus, len(settings.validators or ()), settings.checkpoint_block)
@@ -94,6 +94,8 @@ def _chain(configuration: Configuration, measured: dict[MeterRole, Measured]) ->
     check_head = head_check_by(pins_now(configuration, known_place(configuration)))
     pool = open_nodes(configuration, _Quiet(), check_head=check_head, lies=known_lies(configuration))
     try:
+        # First, since nodes whose blocks do not fit wrong pins are put aside when they are looked at.
+        found += checks.pins(pins_against_chain(configuration, pool))
         statuses = pool.statuses()
         found += checks.block_time(statuses, int(time.time()))
         found += checks.nodes(statuses, configuration.household.area, unproven=settings.unproven)

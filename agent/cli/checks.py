@@ -187,6 +187,12 @@ def validators(consensus: str | None, count: int, checkpoint: int) -> list[Findi
     return [ok("chain", f"{consensus}, {count} validator{'' if count == 1 else 's'} pinned at {since}")]
 
 
+def pins(contradictions: Sequence[str]) -> list[Finding]:
+    """What of the pins is not the chain's."""
+    advice = "copy [chain] again from what the distribution company states"
+    return [problem("chain", one, advice) for one in contradictions]
+
+
 def block_time(statuses: Sequence[NodeStatus], now_s: int) -> list[Finding]:
     """Whether our clock and the newest block agree."""
     heads = [node.head for node in statuses if node.ok and node.head is not None]

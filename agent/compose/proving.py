@@ -15,12 +15,13 @@ from agent.adapters.node_pool import NodePool
 from agent.compose import parts
 from agent.compose.pins import judge, unsealed
 from agent.configuration import Configuration
-from agent.domain.errors import BadEvidence
+from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus
 from agent.proving import places
 from agent.proving.following import Following
 from agent.proving.heads import head_check
+from agent.proving.pinned import contradictions
 from agent.proving.prover import Prover
 from agent.proving.validators import Validators
 from agent.stages.ports import Clock, Events
@@ -104,6 +105,19 @@ def pins_now(configuration: Configuration, kept: str | None) -> Pins:
     except BadEvidence:  # of other pins: the agent begins anew too, and says so
         return pins
     return replace(pins, place=replace(pins.place, validators=known))
+
+
+def pins_against_chain(configuration: Configuration, nodes: NodePool) -> list[str]:
+    """What of the pins is not the chain's, a sentence each; nothing where no full node tells its first blocks."""
+    pins = parts.light_pins(configuration)
+    if pins is None:
+        return []
+    for source in nodes.sources():
+        try:
+            return list(contradictions(source, pins))
+        except (NodeUnavailable, BadEvidence):  # what is wrong with it is told as a node's
+            continue
+    return []
 
 
 def head_check_by(pins: Pins) -> CheckHead | None:

@@ -137,7 +137,8 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
         return TOMAN
 
     household = SimpleNamespace(account=HOUSEHOLD)
-    place = SimpleNamespace(journal=SimpleNamespace(directory=tmp_path), household=household)
+    chain = SimpleNamespace(unproven=False)
+    place = SimpleNamespace(journal=SimpleNamespace(directory=tmp_path), household=household, chain=chain)
     monkeypatch.setattr(explain, "load", lambda *_: place)
     monkeypatch.setattr(explain, "settlement", unit)
     return asked_for

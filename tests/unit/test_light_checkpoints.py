@@ -226,7 +226,7 @@ def test_a_list_names_each_once_and_in_order(consensus: Consensus) -> None:
         else:
             chain.seal(validators=listed)
         if consensus is Consensus.CLIQUE and not listed:
-            with pytest.raises(OtherRules, match="chain.epoch, 10, is not this chain's"):
+            with pytest.raises(OtherRules, match=r"chain\.epoch, 10, is not this chain's"):
                 over(chain)  # a known validator's own block: the node that tells it does not lie
         else:
             lie(chain, f"lists {len(listed)} validators, where some belong, each once")
