@@ -64,7 +64,8 @@ def export_transaction(configuration: Configuration, tx_hash: str, *, linked: bo
         pins = pins_now(configuration, view.place())
     finally:
         view.close()
-    return _asked(configuration, pins, lambda source: exporting.of_transaction(source, pins, hashes, linked=linked))
+    first = pins_now(configuration, None) if linked else None
+    return _asked(configuration, pins, lambda source: exporting.of_transaction(source, pins, hashes, linked=first))
 
 
 def export_readings(configuration: Configuration, *, linked: bool) -> Export:
@@ -79,10 +80,9 @@ def export_readings(configuration: Configuration, *, linked: bool) -> Export:
     finally:
         view.close()
     account, depth = configuration.household.account, configuration.chain.depth
+    first = pins_now(configuration, None) if linked else None
     try:
-        return _asked(
-            configuration, pins, lambda source: exporting.of_slot(source, pins, account, depth, linked=linked)
-        )
+        return _asked(configuration, pins, lambda source: exporting.of_slot(source, pins, account, depth, linked=first))
     except NodeUnavailable:
         if kept is None or linked:
             raise

@@ -12,14 +12,16 @@ from agent.proving import building
 from agent.proving.questions import Questions, Source
 
 
-def of_transaction(source: Source, pins: Pins, hashes: Sequence[str], *, linked: bool = False) -> Evidence:
+def of_transaction(source: Source, pins: Pins, hashes: Sequence[str], *, linked: Pins | None = None) -> Evidence:
     """Evidence of a transaction that is mined, with its receipt.
 
     Args:
         source: a full node, which need not be honest.
-        pins: by which the chain is known; on an unsealed chain the evidence fits together and proves nothing.
+        pins: by which the chain is known, with the validators of now; on an unsealed chain the evidence fits together
+            and proves nothing.
         hashes: ``0x`` hex; of several transactions with one nonce, of which one is mined.
-        linked: hold every header from the pinned block on, so that nothing is taken for granted.
+        linked: as the chain was pinned at first, to hold every header from there on, with every vote, so that nothing
+            is taken for granted; None to hold those alone that vouch for it.
 
     Raises:
         NodeUnavailable: it gave no answer, does not know the transaction, or too few blocks follow it.
@@ -35,16 +37,16 @@ def of_transaction(source: Source, pins: Pins, hashes: Sequence[str], *, linked:
     return _vouched_for(questions, pins, building.transaction(questions, pins, block, tx_hash), linked=linked)
 
 
-def of_slot(source: Source, pins: Pins, household: str, depth: int, *, linked: bool = False) -> Evidence:
+def of_slot(source: Source, pins: Pins, household: str, depth: int, *, linked: Pins | None = None) -> Evidence:
     """Evidence of the household's slot, which covers every reading before it; raises as ``of_transaction``."""
     questions = Questions(source, pins.rules.consensus)
     return _vouched_for(questions, pins, building.slot(questions, pins, household, depth), linked=linked)
 
 
-def _vouched_for(questions: Questions, pins: Pins, evidence: Evidence, *, linked: bool) -> Evidence:
-    if linked:
-        evidence = _from_the_pinned_block(questions, pins, evidence)
-    verdict = checked(evidence, pins)
+def _vouched_for(questions: Questions, pins: Pins, evidence: Evidence, *, linked: Pins | None) -> Evidence:
+    if linked is not None:
+        evidence = _from_the_pinned_block(questions, linked, evidence)
+    verdict = checked(evidence, linked or pins)
     if pins.rules.consensus is not Consensus.UNSEALED and verdict.outcome is not Outcome.PROVEN:
         raise NodeUnavailable("; ".join(verdict.lacks))
     return evidence

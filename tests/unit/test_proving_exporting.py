@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.domain.errors import BadEvidence, BadRequest, NodeUnavailable
+from agent.domain.errors import BadEvidence, BadRequest, NodeUnavailable, UnknownSealer
 from agent.light.evidence import Outcome, Pins, verify
 from agent.light.headers import Consensus
 from agent.light.seals import Place, Rules
@@ -29,7 +29,7 @@ def test_a_transaction_is_proven_to_whoever_has_the_pins(consensus: Consensus) -
     teller, pins = told(consensus)
 
     evidence = exporting.of_transaction(teller, pins, [TX])
-    linked = exporting.of_transaction(teller, pins, [TX], linked=True)
+    linked = exporting.of_transaction(teller, pins, [TX], linked=pins)
 
     for one in (evidence, linked):
         verdict = verify(one, pins)
@@ -39,6 +39,18 @@ def test_a_transaction_is_proven_to_whoever_has_the_pins(consensus: Consensus) -
     assert "not followed from the pinned block" in " ".join(verify(evidence, pins).lacks)
     assert "not followed from the pinned block" not in " ".join(verify(linked, pins).lacks)
     assert len(linked.headers) == len(evidence.headers) + 4
+
+
+def test_linked_evidence_begins_with_the_validators_that_were_pinned_whoever_seals_now() -> None:
+    teller, pins = told()
+    others = tuple(bytes([place]) * 20 for place in range(1, len(pins.place.validators) + 1))
+    now = replace(pins, place=replace(pins.place, validators=others))
+
+    linked = exporting.of_transaction(teller, now, [TX], linked=pins)
+
+    assert verify(linked, pins).outcome is Outcome.PROVEN
+    with pytest.raises(UnknownSealer):
+        exporting.of_transaction(teller, now, [TX])
 
 
 def test_of_several_transactions_with_one_nonce_the_mined_one_is_proven() -> None:
@@ -94,7 +106,7 @@ def test_nothing_leads_back_from_before_the_pinned_block_and_no_file_holds_a_yea
     late = replace(pins, place=replace(pins.place, number=6, block_hash=teller.chain.hash_of(6)))
 
     with pytest.raises(BadRequest, match="lies before the pinned block 6"):
-        exporting.of_transaction(teller, late, [TX], linked=True)
+        exporting.of_transaction(teller, late, [TX], linked=late)
     early = replace(pins, place=replace(pins.place, number=-20_000))
     with pytest.raises(BadRequest, match="evidence holds 10000 at most"):
-        exporting.of_transaction(teller, early, [TX], linked=True)
+        exporting.of_transaction(teller, early, [TX], linked=early)
