@@ -371,8 +371,10 @@ class Submit:
         if accepted:
             self._events.info("transaction.sent", kind=entry.kind, tx_hash=attempt.tx_hash, entry=entry.id)
         else:
+            offered = f"{attempt.fee.max_fee} wei for a unit of gas"
             self._untaken = (
-                f"no full node takes a transaction at {attempt.fee.max_fee} wei for gas: mempools may be full"
+                f"no full node takes a transaction that offers {offered}: their mempools may be full, or"
+                f" {self._signer.address} holds less than it may cost"
             )
         return accepted
 
