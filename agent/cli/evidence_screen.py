@@ -26,6 +26,10 @@ from agent.light.receipts import Receipt
 from agent.light.state import Account, HouseholdSlot
 from agent.light.transactions import Transaction
 
+_REFUSED = (
+    "The file was changed on its way, or it is not of these pins. If validators changed since they were pinned, ask for"
+    " the evidence with --linked, or take the pins of its time."
+)
 Pairs = list[tuple[str, object]]
 
 
@@ -76,7 +80,7 @@ def told(checked: Checked) -> str:
     """The verdict in plain words: what is proven, by whom it is sealed, and what is not shown."""
     verdict = checked.verdict
     if verdict.outcome is Outcome.REFUSED:
-        return f"REFUSED: {' '.join(verdict.lacks)}"
+        return f"REFUSED: {' '.join(verdict.lacks)}\n{_REFUSED}"
     lacks = verdict.lacks
     if verdict.outcome is Outcome.PROVEN:
         head = "PROVEN by the pins alone; no full node was asked."

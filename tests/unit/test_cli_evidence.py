@@ -112,7 +112,9 @@ def test_what_is_wrong_is_refused_with_the_reason_alone(case: Case) -> None:
     code, out, err = case.run()
 
     assert (code, err) == (1, "")
-    assert re.fullmatch(r"REFUSED: proof of the receipt.*\n", out)
+    assert re.fullmatch(
+        r"REFUSED: proof of the receipt.*\nThe file was changed on its way, or .* pins of its time\.\n", out
+    )
     facts = json.loads(case.run("--json")[1])
     assert (facts["outcome"], facts["proves"], "state" in facts, "blockHash" in facts) == ("refused", [], False, False)
 
