@@ -39,6 +39,10 @@ test: setup ## everything that must pass before a commit is shared (under ten mi
 	@echo "test: unit and integration tests"
 	@.ci/test $(ARGS)
 
+.PHONY: coverage
+coverage: ## the same, and what it covers, as CI counts it
+	@CI=true $(MAKE) test
+
 # --- Tests in parts ---
 
 .PHONY: setup
