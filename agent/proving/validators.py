@@ -19,6 +19,7 @@ from agent.light.quantities import shown
 from agent.light.seals import Place
 from agent.proving import places
 from agent.proving.places import Followed, Span
+from agent.proving.questions import Source
 
 STEP = 200
 """Headers that are followed at a time, and written down once: 0.3 MB, and some seconds of a small board."""
@@ -28,21 +29,6 @@ _EARLIER = 8
 """Former sets of validators that are remembered: they sealed blocks that are yet to be proven."""
 
 _MOST_REFUSED = 256
-
-
-class Source(Protocol):
-    """A full node, which need not be honest."""
-
-    @property
-    def name(self) -> str:
-        """Which one."""
-
-    def call(self, method: str, params: list[object]) -> object:
-        """The ``result`` of one request.
-
-        Raises:
-            NodeUnavailable: it gave no usable answer.
-        """
 
 
 class PlaceRows(Protocol):

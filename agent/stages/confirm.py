@@ -205,9 +205,11 @@ class Confirm:
 
     def _prove(self, entry: Entry, found: Inclusion) -> bool:
         """End an entry as it is proven to have ended, which need not be as the nodes told it."""
+        if self._proofs is None:
+            return False
         readings = tuple(signed.reading for _, signed in self._readings.of_entry(entry.id))
-        proof = None if self._proofs is None else self._proofs.prove(Claim(entry, found, readings))
-        if self._proofs is None or proof is None:
+        proof = self._proofs.prove(Claim(entry, found, readings))
+        if proof is None:
             return False
         # Kept first: should the power go between the two, it is proven anew and written over.
         self._proofs.keep(entry.id, proof)

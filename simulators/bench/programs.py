@@ -160,7 +160,7 @@ def proving(answers: Path) -> Mapping[str, Any]:
     Raises:
         BenchError: It was refused.
     """
-    return _told_by(_PROVE, [str(answers)])
+    return told_by(_PROVE, [str(answers)])
 
 
 def verifying(path: Path, chain: int, contract: str, now: int) -> Figure:
@@ -175,7 +175,7 @@ def verifying(path: Path, chain: int, contract: str, now: int) -> Figure:
     Raises:
         BenchError: One of them was not taken.
     """
-    seen = _told_by(_VERIFY, [json.dumps({"path": str(path), "chain": chain, "contract": contract, "now": now})])
+    seen = told_by(_VERIFY, [json.dumps({"path": str(path), "chain": chain, "contract": contract, "now": now})])
     return Figure(
         "verified, nothing else to do",
         seen["count"] / seen["wall_s"],
@@ -197,7 +197,7 @@ def guarded_reads(count: int) -> Section:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory, HouseholdMeters(Plan(Path(directory))) as meters:
         for name, wire in ((PRODUCTION, "TCP"), (CONSUMPTION, "RTU on a pty")):
             place = {**meters.addresses()[name], "reads": count}
-            seen = _told_by(_READS, [json.dumps(place)])
+            seen = told_by(_READS, [json.dumps(place)])
             if seen["unknown"]:
                 raise BenchError(f"{seen['unknown']} of {count} reads of the {name} meter gave no register")
             remark = f"{seen['profile']}, its pauses between requests kept"
@@ -210,7 +210,7 @@ def guarded_reads(count: int) -> Section:
 
 def unlocking(keystore: Path, passphrase: Path) -> list[Figure]:
     """Unlock a keystore in a fresh process."""
-    seen = [_told_by(_UNLOCK, [str(keystore), str(passphrase)]) for _ in range(3)]
+    seen = [told_by(_UNLOCK, [str(keystore), str(passphrase)]) for _ in range(3)]
     median = percentile([each["wall_s"] for each in seen], 0.5)
     grown = max(each["grown_kib"] for each in seen) / 1024
     return [
@@ -238,19 +238,29 @@ def yardstick() -> float:
     return time.process_time() - began
 
 
-def _told_by(program: str, arguments: Sequence[str]) -> Mapping[str, Any]:
-    seen: dict[str, Any] = json.loads(_done([sys.executable, "-c", program, *arguments]))
+def told_by(program: str, arguments: Sequence[str], within_s: float = _PROGRAM_S) -> Mapping[str, Any]:
+    """What a program says, as JSON.
+
+    Args:
+        program: Its text.
+        arguments: Its arguments.
+        within_s: The longest that it may take, seconds.
+
+    Raises:
+        BenchError: It failed; with its own words.
+    """
+    seen: dict[str, Any] = json.loads(_done([sys.executable, "-c", program, *arguments], within_s))
     return seen
 
 
-def _done(command: Sequence[str]) -> str:
+def _done(command: Sequence[str], within_s: float = _PROGRAM_S) -> str:
     done = subprocess.run(
         command,
         cwd=_ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=_PROGRAM_S,
+        timeout=within_s,
         check=False,
     )
     if done.returncode != 0:

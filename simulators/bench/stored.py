@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from simulators.bench.figures import BenchError, Figure, Section
+from simulators.bench.figures import Figure, Section
+from simulators.bench.programs import told_by
 
 NAME: Final = "stored"
 DAYS: Final = 365
@@ -161,15 +160,4 @@ def _sizes(path: Path, days: int) -> Mapping[str, Any]:
         "evidence": str(_EVIDENCE),
         "minutes": MINUTES_DAYS,
     }
-    done = subprocess.run(
-        [sys.executable, "-c", _STORE, json.dumps(asked)],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=_PROGRAM_S,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise BenchError(f"the journal of a year could not be written:\n{done.stderr}")
-    sizes: Mapping[str, Any] = json.loads(done.stdout)
-    return sizes
+    return told_by(_STORE, [json.dumps(asked)], _PROGRAM_S)
