@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from agent.light.headers import Header
 from simulators.proxy import RpcProxy
-from tests.system.consortium.street import PERIOD_S, Street
+from tests.system.consortium.street import EPOCH, PERIOD_S, Street
 
 _HOUSEHOLD: Final = "0x" + keccak(text="household(address)")[:4].hex()
 _WORD: Final = 64
@@ -78,8 +78,12 @@ def head(change: Callable[[dict[str, Any]], object]) -> Lie:
 
 
 def invented(block: dict[str, Any]) -> object:
-    """Far ahead, with the hash that such a block has; its seal is of nobody known."""
-    number = int(block["number"], 16) + 1_000
+    """Far ahead, with the hash that such a block has; its seal is of nobody known.
+
+    It is whole epochs ahead: a header that lists signers where no checkpoint is, or none where one is, is a lie by
+    itself, whoever sealed it.
+    """
+    number = int(block["number"], 16) + 30 * EPOCH
     header = replace(Header.of_fields(block), number=number)
     return {**block, "number": hex(number), "hash": "0x" + keccak(header.encoded()).hex()}
 
