@@ -7,6 +7,9 @@ MAKEFLAGS += --no-print-directory
 # Tools of the project come before the machine's: a node from PyPI lives in .venv/bin too. A user's
 # PATH often lacks the sbin folders, where Debian puts mosquitto and mkfs.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/contracts/node_modules/.bin:$(PATH):/usr/sbin:/sbin
+# Container images often ask Python to keep no bytecode. The tests start commands a hundred times, and each
+# would compile the whole project again: half a second of its two and a half.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON := .venv/bin/python
 ANALYSIS := .venv-analysis/bin
@@ -110,3 +113,4 @@ lock: ## resolve the dependencies anew into the lock files (network; uv from PyP
 .PHONY: clean
 clean: ## remove what was built or measured; the environments and npm packages stay
 	rm -rf build dist htmlcov .coverage .coverage.* .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis contracts/out contracts/cache
+	find $(PACKAGES) tests .ci -name node_modules -prune -o -name __pycache__ -prune -exec rm -rf {} +
