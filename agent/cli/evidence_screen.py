@@ -224,7 +224,12 @@ def as_json(checked: Checked) -> str:
         "block": evidence.block,
     }
     if verdict.header is not None:
-        facts |= {"blockHash": "0x" + verdict.block_hash.hex(), "time": verdict.header.timestamp}
+        facts |= {
+            "blockHash": "0x" + verdict.block_hash.hex(),
+            "time": verdict.header.timestamp,
+            "linked": verdict.linked,
+            "blocksAfter": verdict.after,
+        }
     if verdict.transaction is not None and verdict.receipt is not None:
         facts["transaction"] = _transaction_facts(checked, verdict.transaction, verdict.receipt)
     if evidence.state is not None and verdict.account is not None and verdict.slot is not None:

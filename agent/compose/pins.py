@@ -23,8 +23,8 @@ def chain_pin(chain: PinSettings) -> ChainPin:
 def pins_of(chain: PinSettings) -> Pins | None:
     """All that proofs rest on; None where the chain is unproven, and nobody seals.
 
-    The depth of Clique is left to the majority of signers, which the verification asks anyway: the configured depth
-    says when the household acts on a block, not what others must be shown.
+    What is proven of a Clique chain is left to the majority of signers: the configured depth says when the household
+    acts on a block, not what others must be shown.
     """
     if chain.consensus is None or chain.validators is None:
         return None
@@ -37,6 +37,7 @@ def pins_of(chain: PinSettings) -> Pins | None:
             validators=tuple(sorted(bytes.fromhex(one[2:]) for one in chain.validators)),
         ),
         layout=slot_layout(),
+        depth=chain.depth,
     )
 
 

@@ -89,8 +89,8 @@ class Pins:
         rules: how blocks are sealed.
         place: a block that is trusted, and who may seal the next one; the genesis, or one that was followed since.
         layout: where the market's slot of a household lies and what is in it.
-        depth: how many blocks must follow in a Clique chain. Half as many as there are signers must in any case: then
-            more than half have built on it.
+        depth: how many blocks a household waits for in a Clique chain before it acts on one. Evidence need not show
+            them: that fewer follow is said of it.
     """
 
     chain: ChainPin
@@ -121,6 +121,8 @@ class Verdict:
         lacks: what it does not show, a sentence each; where it is refused, why.
         header: the block that the pieces lie in; None where it is refused.
         block_hash: its hash.
+        linked: whether its headers hang on the pinned block, so that it is of the pinned chain.
+        after: how many blocks of the evidence follow it.
         transaction: what was carried out or reverted.
         receipt: what it did.
         account: the household's account.
@@ -132,6 +134,8 @@ class Verdict:
     lacks: tuple[str, ...]
     header: Header | None = None
     block_hash: bytes = b""
+    linked: bool = False
+    after: int = 0
     transaction: Transaction | None = None
     receipt: Receipt | None = None
     account: Account | None = None
@@ -196,6 +200,8 @@ def checked(evidence: Evidence, pins: Pins) -> Verdict:
         lacks=(*([short] if short else []), *_limits(run, evidence, pins)),
         header=run.header,
         block_hash=run.block_hash,
+        linked=run.linked,
+        after=run.after,
         transaction=transaction,
         receipt=receipt,
         account=account,
@@ -245,7 +251,7 @@ def _too_few(run: _Run, pins: Pins) -> str:
     """Why it is not proven, if it is not."""
     if pins.rules.consensus is Consensus.UNSEALED:
         return "unproven: nobody seals the blocks of this chain, so whoever runs its node can write anything"
-    needed = max(pins.depth, run.validators // 2)
+    needed = run.validators // 2
     if pins.rules.consensus is Consensus.CLIQUE and run.validators and run.after < needed:
         return f"unproven: {_blocks_follow(run.after)}, and {needed} must: it may still be reorganised"
     return ""
@@ -340,11 +346,17 @@ def _limits(run: _Run, evidence: Evidence, pins: Pins) -> Iterator[str]:
         yield "It rests on the pinned validators: a majority that lies together could seal anything."
         if not run.linked:
             yield (
-                f"Its headers are not followed from the pinned block {pins.place.number}: that the pinned validators "
-                "were still the right ones is taken, not shown."
+                f"Its headers are not followed from the pinned block {pins.place.number}, so it is taken, and not "
+                "shown, that they are of the pinned chain and of no other with the same chain id that the pinned "
+                "validators sealed too, and that those were still the right ones. Evidence with --linked shows both."
             )
-        if pins.rules.consensus is Consensus.CLIQUE:
+        if pins.rules.consensus is Consensus.CLIQUE and run.validators:
             yield "A Clique chain can be reorganised, the less likely the more blocks follow."
+            if run.after < pins.depth:
+                yield (
+                    f"{_blocks_follow(run.after).capitalize()} here; chain.depth of the pins, for which a household "
+                    f"waits before it acts, is {pins.depth}."
+                )
     if evidence.state is not None:
         yield f"What the household's slot holds after block {run.header.number} is not shown."
     if evidence.transaction is not None:

@@ -139,6 +139,7 @@ def both(second: Second, tmp_path: Path) -> Both:
 def agree(verdict: Verdict, other: dict[str, Any]) -> None:
     """Not only that it is proven, but what."""
     assert other["blockHash"] == "0x" + verdict.block_hash.hex()
+    assert (other["linked"], other["blocksAfter"]) == (verdict.linked, verdict.after)
     if verdict.transaction is not None and verdict.receipt is not None:
         assert other["transaction"] == {
             "sender": "0x" + verdict.transaction.sender.hex(),
@@ -177,7 +178,10 @@ def test_both_prove_the_same_of_a_transaction_and_a_reading(both: Both, consensu
     from_genesis = replace(evidence, headers=(chain.headers[0].encoded(), *evidence.headers))
     files = [content(one) for one in (*pieces, loose, from_genesis)]
 
-    assert outcomes(both(Case.of(evidence, pins), files)) == [Outcome.PROVEN] * 5
+    verdicts = both(Case.of(evidence, pins), files)
+
+    assert outcomes(verdicts) == [Outcome.PROVEN] * 5
+    assert [verdict.linked for verdict in verdicts] == [True, True, True, False, True]
 
 
 @pytest.mark.parametrize("hardfork", HARDFORKS)

@@ -187,6 +187,7 @@ function followed(told, pins) {
     const [first] = headers;
     let place = { ...pinned, validators, votes: [], recent: [] };
     let rest = headers;
+    let linked = true;
     let found = null;
     const check = (one, hash) => must(one.number !== pinned.number || hash === pinned.hash, "contradicts the pinned block");
     if (first.number === pinned.number) {
@@ -196,6 +197,7 @@ function followed(told, pins) {
     } else if (first.number !== pinned.number + 1n) {
         must(first.number > 0n, "block 0 is not the pinned one");
         place = { ...place, number: first.number - 1n, hash: first.parentHash };
+        linked = false;
     }
     for (const one of rest) {
         const needed = BigInt(Math.floor(place.validators.length / 2));
@@ -204,7 +206,7 @@ function followed(told, pins) {
         if (one.number === BigInt(told.block)) found = { under: one, needed };
     }
     must(found !== null, "its block is not among its headers");
-    return { ...found, after: headers.at(-1).number - found.under.number };
+    return { ...found, linked, after: headers.at(-1).number - found.under.number };
 }
 
 async function verified(path, pins) {
@@ -213,6 +215,7 @@ async function verified(path, pins) {
         must(told.chainId === pins.chainId && told.contract === pins.contract.toLowerCase(), "another chain or contract");
         const run = followed(told, pins);
         const facts = { outcome: "proven", blockHash: blockHash(run.under, pins.consensus) };
+        Object.assign(facts, { linked: run.linked, blocksAfter: Number(run.after) });
         if ("transaction" in told) facts.transaction = await transaction(told.transaction, run.under, pins);
         if ("state" in told) facts.state = await state(told.state, run.under, pins);
         if (pins.consensus === "clique" && run.after < run.needed) facts.outcome = "unproven";

@@ -75,6 +75,7 @@ def test_what_deploy_prints_is_enough_to_prove_a_reading_in_plain_words(
         r"^outcome +carried out$",
         rf"^says +reading of {told['household']}: epoch 1, sequence 2, .* produced 1235\.189 kWh",
         r"^- It rests on the pinned validators",
+        *([r"^- 3 blocks follow it here; chain\.depth of the pins, .* is 12"] if consensus is Consensus.CLIQUE else []),
     ):
         assert re.search(line, out, re.MULTILINE), line
 
@@ -84,6 +85,7 @@ def test_a_program_gets_verdict_and_fields(case: Case) -> None:
     facts = json.loads(out)
 
     assert (code, facts["outcome"], facts["block"], facts["time"]) == (0, "proven", 2, 1_782_104_410)
+    assert (facts["linked"], facts["blocksAfter"]) == (True, 3)
     assert out == json.dumps(facts, indent=2, sort_keys=True) + "\n"
     assert (facts["state"]["slot"]["producedWh"], facts["state"]["slot"]["tokensWh"]) == (1_235_189, 622)
     assert (facts["transaction"]["function"], facts["transaction"]["carriedOut"]) == ("report", True)

@@ -94,11 +94,18 @@ def test_clique_waits_until_more_than_half_have_built_on_it() -> None:
     for after, outcome in ((0, Outcome.UNPROVEN), (1, Outcome.UNPROVEN), (2, Outcome.PROVEN)):
         _, evidence, pins = sealed(recording(), Consensus.CLIQUE, after=after)
         assert verify(evidence, pins).outcome is outcome
-    _, evidence, pins = sealed(recording(), Consensus.CLIQUE, after=4)
-    deeper = verify(evidence, replace(pins, depth=5))
-    assert deeper.outcome is Outcome.UNPROVEN
-    assert deeper.lacks[0] == "unproven: 4 blocks follow it, and 5 must: it may still be reorganised"
-    assert accepted(evidence, replace(pins, depth=4))
+
+
+@pytest.mark.parametrize(("consensus", "said"), [(Consensus.CLIQUE, 1), (Consensus.QBFT, 0)])
+def test_that_fewer_blocks_follow_than_a_household_waits_for_is_said_where_blocks_can_be_left(
+    consensus: Consensus, said: int
+) -> None:
+    _, evidence, pins = sealed(recording(), consensus, after=4)
+
+    for depth, times in ((4, 0), (5, said)):
+        verdict = verify(evidence, replace(pins, depth=depth))
+        assert (verdict.outcome, verdict.after) == (Outcome.PROVEN, 4)
+        assert " ".join(verdict.lacks).count("4 blocks follow it here; chain.depth") == times
 
 
 @pytest.mark.parametrize("consensus", SEALED)
@@ -112,6 +119,21 @@ def test_headers_that_hang_on_no_pin_are_taken_from_the_pinned_validators_alone(
     assert "not followed from the pinned block 0" in " ".join(verdict.lacks)
     others = replace(pins, place=replace(pins.place, validators=addresses(keys(4, offset=90))))
     assert verify(loose, others).outcome is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("consensus", SEALED)
+def test_another_chain_of_the_same_validators_is_not_taken_for_the_pinned_one_unsaid(consensus: Consensus) -> None:
+    other, evidence, pins = sealed(recording(), consensus, before=4)
+    here = replace(pins, place=replace(pins.place, block_hash=bytes(31) + b"\1"))  # of the other chain's validators
+
+    loose = verify(replace(evidence, headers=tuple(header.encoded() for header in other.headers[5:])), here)
+
+    assert (loose.outcome, loose.linked) == (Outcome.PROVEN, False)
+    assert "not shown, that they are of the pinned chain" in " ".join(loose.lacks)
+    assert "the block before it is 0x" in refusal(evidence, here)
+    linked = verify(evidence, pins)
+    assert linked.linked
+    assert "of the pinned chain" not in " ".join(linked.lacks)
 
 
 @pytest.mark.parametrize("consensus", SEALED)
