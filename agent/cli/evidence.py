@@ -52,7 +52,7 @@ def _verify(asked: argparse.Namespace) -> int:
     """Check a file by the pins alone. No full node is asked, and of the configuration only ``[chain]`` is read.
 
     Raises:
-        BadRequest: the file cannot be read, or is no evidence.
+        BadRequest: the file cannot be read, or is no evidence; for a program that is a verdict too.
         ConfigurationInvalid: a pin is missing or wrong.
     """
     # The environment belongs to this household's agent, and pins that were named may be another chain's.
@@ -63,6 +63,12 @@ def _verify(asked: argparse.Namespace) -> int:
     # Here, so that bad pins are told without loading the contract's library.
     from agent.compose.verifying import check  # noqa: PLC0415 - as above
 
-    checked = check(asked.file, chain)
+    try:
+        checked = check(asked.file, chain)
+    except BadRequest as error:
+        if not asked.json:
+            raise
+        print(evidence_screen.unread_as_json(str(error)))
+        return NOT_PROVEN
     print(evidence_screen.as_json(checked) if asked.json else evidence_screen.told(checked))
     return PROVEN if checked.verdict.outcome is Outcome.PROVEN else NOT_PROVEN

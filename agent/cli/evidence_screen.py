@@ -216,9 +216,7 @@ def as_json(checked: Checked) -> str:
     """Verdict and fields, keys sorted: integers in Wh, wei, W and UTC epoch seconds."""
     verdict, evidence = checked.verdict, checked.evidence
     facts: dict[str, object] = {
-        "outcome": verdict.outcome.value,
-        "proves": verdict.proves,
-        "lacks": verdict.lacks,
+        **_worth(verdict),
         "chainId": evidence.chain_id,
         "contract": shown(evidence.contract),
         "block": evidence.block,
@@ -235,6 +233,15 @@ def as_json(checked: Checked) -> str:
     if evidence.state is not None and verdict.account is not None and verdict.slot is not None:
         facts["state"] = _state_facts(evidence.state.household, verdict.account, verdict.slot)
     return json.dumps(table.plain(facts), indent=2, sort_keys=True)
+
+
+def unread_as_json(why: str) -> str:
+    """The verdict on a file that cannot be read, or is no evidence: refused, and why; it has no fields."""
+    return json.dumps(table.plain(_worth(Verdict(Outcome.REFUSED, (), (why,)))), indent=2, sort_keys=True)
+
+
+def _worth(verdict: Verdict) -> dict[str, object]:
+    return {"outcome": verdict.outcome.value, "proves": verdict.proves, "lacks": verdict.lacks}
 
 
 def _transaction_facts(checked: Checked, transaction: Transaction, receipt: Receipt) -> dict[str, object]:

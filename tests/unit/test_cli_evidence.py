@@ -75,7 +75,7 @@ def test_what_deploy_prints_is_enough_to_prove_a_reading_in_plain_words(
         r"^outcome +carried out$",
         rf"^says +reading of {told['household']}: epoch 1, sequence 2, .* produced 1235\.189 kWh",
         r"^- It rests on the pinned validators",
-        *([r"^- 3 blocks follow it here; chain\.depth of the pins, .* is 12"] if consensus is Consensus.CLIQUE else []),
+        *([r"^- 3 blocks follow it here; chain\.depth of .* is 12"] if consensus is Consensus.CLIQUE else []),
     ):
         assert re.search(line, out, re.MULTILINE), line
 
@@ -182,7 +182,9 @@ def test_the_configuration_is_enough_and_its_other_sections_are_not_looked_at(
         (b" " * (evidence_file.MOST_BYTES + 1), "is longer than 32 MiB, which no evidence is"),
     ],
 )
-def test_what_is_no_evidence_is_one_clear_line(case: Case, content: bytes | str | None, told: str) -> None:
+def test_what_is_no_evidence_is_one_clear_line_and_for_a_program_a_verdict(
+    case: Case, content: bytes | str | None, told: str
+) -> None:
     case.file.unlink()
     if content == "folder":
         case.file.mkdir()
@@ -193,6 +195,12 @@ def test_what_is_no_evidence_is_one_clear_line(case: Case, content: bytes | str 
     assert (code, out) == (1, "")
     assert err.startswith(f"prosumer-agent: {case.file}: {told}")
     assert err.count("\n") == 1
+    code, out, err = case.run("--json")
+    facts = json.loads(out)
+    assert (code, err) == (1, "")
+    assert facts == {"outcome": "refused", "proves": [], "lacks": facts["lacks"]}
+    assert len(facts["lacks"]) == 1
+    assert facts["lacks"][0].startswith(f"{case.file}: {told}")
 
 
 @pytest.mark.parametrize(
