@@ -24,7 +24,7 @@ from agent.adapters import node_answers
 from agent.adapters.http_line import Log, checked_place, open_session
 from agent.adapters.node_faults import Lied, RpcRefused, SealedByStranger, WrongChain
 from agent.adapters.recursion import bound_recursion
-from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
+from agent.domain.errors import BadEvidence, Doubtful, NodeUnavailable
 from agent.domain.fees import FeeQuote
 from agent.domain.market import ChainPin, Head
 from agent.domain.outbox import Inclusion
@@ -39,7 +39,7 @@ _NOT_OURS = (requests.RequestException, urllib3.exceptions.HTTPError, http.clien
 _NOT_JSON = (ValueError, RecursionError)
 
 CheckHead = Callable[[Mapping[str, object]], None]
-"""Looks at a node's newest block as it came; raises BadEvidence or UnknownSealer."""
+"""Looks at a node's newest block as it came; raises BadEvidence, or Doubtful where that is no lie yet."""
 
 
 class Rpc(Protocol):
@@ -182,8 +182,8 @@ class FullNode:
         rpc: carries the requests.
         pin: the chain and contract that it must serve; None only for the operator, who makes the pin.
         monotonic: seconds that never step.
-        check_head: given its newest block as it told it; raises BadEvidence where that cannot be true, UnknownSealer
-            where nobody known sealed it. None where nothing is proven.
+        check_head: given its newest block as it told it; raises BadEvidence where that cannot be true, Doubtful
+            where it may be. None where nothing is proven.
     """
 
     def __init__(
@@ -303,7 +303,7 @@ class FullNode:
         if self._check_head is not None:
             try:
                 self._check_head(node_answers.fields(told, "block"))
-            except UnknownSealer as error:
+            except Doubtful as error:
                 raise SealedByStranger(str(error)) from error
             except BadEvidence as error:
                 raise self.moved() or Lied(str(error), told) from error

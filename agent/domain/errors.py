@@ -16,8 +16,9 @@
     │   ├── MeterMisconfigured a setting, a register or an identity that a person must put right
     │   ├── BadReading         a reading that does not verify or that the contract will never take
     │   ├── BadEvidence        a header, seal, proof, transaction or receipt that does not check out
-    │   │   └── UnknownSealer  in order, but sealed as if the validators were others than are known (yet)
-    │   │       └── OtherRules  sealed by a known validator, and not as the pinned rules allow
+    │   │   └── Doubtful       no lie by itself: what is known, or pinned, may be what is wrong
+    │   │       ├── UnknownSealer  in order, but sealed as if the validators were others than are known (yet)
+    │   │       └── OtherRules     sealed by a known validator, and not as the pinned rules allow
     │   ├── Rejected           a transaction that the contract rejects
     │   └── BadRequest         a person's command that cannot be carried out as it was given
     └── Stop                   a person must act before this part may go on
@@ -91,14 +92,18 @@ class BadEvidence(Refuse):
     """A header, a seal, a proof, a transaction or a receipt that does not check out: it proves nothing."""
 
 
-class UnknownSealer(BadEvidence):
+class Doubtful(BadEvidence):
+    """It does not check out by what is known and pinned, which may be what is wrong: nobody lied by that alone."""
+
+
+class UnknownSealer(Doubtful):
     """A block is sealed as if the validators were others than those that are known.
 
     That is a lie, or they changed by votes: following the headers from the pinned block shows which.
     """
 
 
-class OtherRules(UnknownSealer):
+class OtherRules(Doubtful):
     """A known validator sealed a block that the pinned rules do not allow: the pins are wrong, and not who tells it."""
 
 

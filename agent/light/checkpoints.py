@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from agent.domain.errors import BadEvidence, OtherRules, UnknownSealer
+from agent.domain.errors import BadEvidence, UnknownSealer
 from agent.light import bft, seals
 from agent.light.headers import Consensus, Header
 from agent.light.seals import Place, Rules
@@ -106,8 +106,6 @@ def _contradicting_itself(place: Place, header: Header, rules: Rules) -> Place:
     """One block further from a list of signers that the headers themselves gave: who is not on it is never right."""
     try:
         return seals.follow(place, header, rules)
-    except OtherRules:
-        raise
     except UnknownSealer as error:
         raise BadEvidence(f"{error}, and the headers that are shown with it say so themselves") from error
 

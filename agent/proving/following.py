@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from agent.domain.errors import BadEvidence, JournalBusy, NodeUnavailable, UnknownSealer
+from agent.domain.errors import BadEvidence, Doubtful, JournalBusy, NodeUnavailable
 from agent.light.evidence import Pins
 from agent.light.hashing import shown
 from agent.proving.questions import Heard, Questions, Source
@@ -110,7 +110,7 @@ class Following:
                     more = self._step(source, wanted=self._nodes.unknown_sealer)
                 except (NodeUnavailable, JournalBusy):  # others, and the next turn, are asked
                     continue
-                except UnknownSealer as error:
+                except Doubtful as error:
                     stuck = True
                     self._tell_stuck(str(error))
                     continue
@@ -136,7 +136,7 @@ class Following:
             raise NodeUnavailable(f"who may seal is being followed; block {self.followed_to()} is reached")
         try:
             more = self._step(source, wanted=True)
-        except UnknownSealer as error:
+        except Doubtful as error:
             self._tell_stuck(str(error))
             raise NodeUnavailable(str(error)) from error
         finally:
@@ -150,7 +150,7 @@ class Following:
         try:
             head = Questions(heard, self._pins.rules.consensus).newest()
             more = self._validators.catch_up(heard, head, wanted=wanted)
-        except UnknownSealer:
+        except Doubtful:
             raise
         except BadEvidence as error:
             self._nodes.caught(source.name, str(error), heard.answers)

@@ -17,8 +17,9 @@ _WHAT = "its newest block"
 def head_check(validators: Callable[[], Sequence[bytes]], rules: Rules) -> Callable[[Mapping[str, object]], None]:
     """What looks at a node's newest block.
 
-    It raises ``BadEvidence`` where the block cannot be one, and ``UnknownSealer`` where others than are known sealed
-    it, or are named in it as those who may: until the votes are followed that is no lie. Nobody seals block 0; by the
+    It raises ``BadEvidence`` where the block cannot be one, ``UnknownSealer`` where others than are known sealed it, or
+    are named in it as those who may: until the votes are followed that is no lie; and ``OtherRules`` where a known one
+    sealed what the pinned epoch does not allow. Nobody seals block 0; by the
     pinned genesis it is seen whose it is.
 
     Args:

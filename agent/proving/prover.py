@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.domain.backoff import BackOff, Patience
-from agent.domain.errors import BadEvidence, NodeUnavailable, OtherRules, UnknownSealer
+from agent.domain.errors import BadEvidence, Doubtful, NodeUnavailable, OtherRules, UnknownSealer
 from agent.domain.outbox import Inclusion, Kind
 from agent.domain.proofs import Claim, Proof
 from agent.domain.readings import Reading
@@ -253,7 +253,7 @@ class Prover:
             return self._once_more(first, claim, error)
 
     def _once_more(self, first: Heard, claim: Claim, error: BadEvidence) -> Proof | None:
-        if isinstance(error, UnknownSealer):
+        if isinstance(error, Doubtful):
             self._following.catch_up(first.source)
         second = Heard(first.source, first.clock, first.until)
         try:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol
 
-from agent.domain.errors import BadEvidence, NodeUnavailable, OtherRules, UnknownSealer
+from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
 from agent.light import checkpoints, gathering, seals
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus, Header, block_hash
@@ -141,8 +141,6 @@ class Validators:
         last = min(head, number + len(self.known())) if self._clique else number
         try:
             place = checkpoints.jump(self.place, self._headers(source, number, last), self._pins.rules)
-        except OtherRules:
-            raise
         except UnknownSealer:
             if self._pins.rules.named_by_contract:
                 raise
@@ -186,8 +184,6 @@ class Validators:
     def _next(self, place: Place, header: Header) -> Place:
         try:
             return seals.follow(place, header, self._pins.rules)
-        except OtherRules:
-            raise
         except UnknownSealer as error:
             if self._pins.rules.named_by_contract or not self._knows_votes(place):
                 raise

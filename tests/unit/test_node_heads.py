@@ -249,6 +249,19 @@ def test_a_checkpoint_is_a_head_like_others_and_who_lists_others_is_not_known(co
         check(street.told(street.chain.headers[EPOCH]))
 
 
+def test_an_epoch_that_is_pinned_wrongly_makes_no_node_a_liar() -> None:
+    street = Street(Consensus.CLIQUE, 2, blocks=EPOCH)
+    street.house = House(2, check_head=head_check(lambda: street.known, Rules(Consensus.CLIQUE, EPOCH + 1)))
+    for rpc in street.house.rpcs:
+        rpc.special["eth_getBlockByNumber"] = partial(street.tell, 0)
+
+    statuses = street.house.pool.statuses()
+
+    assert [status.ok for status in statuses] == [False, False]
+    assert all("chain.epoch, 51, is not this chain's" in status.problem for status in statuses)
+    assert not any(name == "node.lied" for name, _ in street.house.log.said)
+
+
 def test_a_clique_signer_that_was_voted_out_unseen_makes_no_liar_of_who_stays() -> None:
     street = Street(Consensus.CLIQUE, 1)
     street.chain.sealers.pop()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from agent.domain.errors import NodeUnavailable
 from agent.domain.outbox import Kind
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus
@@ -100,6 +103,18 @@ def test_a_stranger_before_the_change_is_a_liar(consensus: Consensus) -> None:
 
     assert proof is not None  # the other node proves it
     assert [name for name, _, _ in there.lies] == ["liar"]
+
+
+def test_an_epoch_that_is_pinned_wrongly_makes_no_node_a_liar() -> None:
+    there, _ = changed(Consensus.CLIQUE, add=True)
+    wrong = replace(there.pins, rules=replace(there.pins.rules, epoch=4))
+    following = follows(there, Validators(wrong, Rows()), wrong)
+
+    assert not following.run_once()
+    with pytest.raises(NodeUnavailable, match=r"chain\.epoch, 4, is not this chain's"):
+        following.catch_up(there.tellers[0])
+    assert there.lies == []
+    assert "validators.unknown" in there.told
 
 
 def test_former_validators_outlive_a_restart() -> None:
