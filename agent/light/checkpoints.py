@@ -20,7 +20,7 @@ chain hangs on the pinned block either: the validators' signatures do. So their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from agent.domain.errors import BadEvidence, UnknownSealer
@@ -58,9 +58,35 @@ def jump(place: Place, run: Iterable[Header], rules: Rules) -> Place:
     return _over_bft(place, first, rules)
 
 
-def vouched(known: tuple[bytes, ...], sealers: Iterable[bytes]) -> bool:
+def vouched(known: tuple[bytes, ...], sealers: Iterable[bytes | None]) -> bool:
     """Whether more than half of the known validators are among those who sealed a Clique block or one after it."""
     return len({*sealers} & {*known}) > len(known) // 2
+
+
+def settled(trusted: tuple[bytes, ...], run: Sequence[Place]) -> int:
+    """Which of a Clique chain's consecutive places is the newest that more than half have built upon.
+
+    Those count who are trusted before it, and not those whom a vote let in on the way: whoever they are, that vote
+    itself must first be built upon. Else half of the keys, with one honest vote that was open, would make themselves
+    most of what is left, and vouch for their own fork.
+
+    Args:
+        trusted: who might seal after the first place.
+        run: from that place on, each followed from the one before it.
+    """
+    at = 0
+    while True:
+        sealers: set[bytes] = set()
+        known = {*trusted}
+        newer = len(run) - 1
+        while newer > at:
+            sealers |= known & {run[newer].recent[-1][1]}
+            if vouched(trusted, sealers):
+                break
+            newer -= 1
+        if newer == at or run[newer].validators == trusted:
+            return newer
+        at, trusted = newer, run[newer].validators
 
 
 def _over_clique(place: Place, first: Header, after: Iterable[Header], rules: Rules) -> Place:

@@ -7,15 +7,16 @@ a state proof, or both. ``verify`` asks nobody: it says what the evidence proves
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.domain.errors import BadEvidence
 from agent.domain.market import ChainPin
-from agent.light import receipts, seals, state, transactions, tries
+from agent.light import receipts, runs, seals, state, transactions, tries
 from agent.light.hashing import keccak, shown
-from agent.light.headers import Consensus, Header, block_hash
+from agent.light.headers import Consensus, Header
 from agent.light.receipts import Receipt
+from agent.light.runs import Run
 from agent.light.seals import Place, Rules
 from agent.light.state import Account, HouseholdSlot, SlotLayout
 from agent.light.transactions import Transaction
@@ -142,25 +143,6 @@ class Verdict:
     slot: HouseholdSlot | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Headers that were followed.
-
-    Attributes:
-        header: the one with the pieces.
-        block_hash: its hash.
-        after: how many follow it.
-        linked: whether they hang on the pinned place.
-        validators: how many might seal it; 0 for the pinned block itself.
-    """
-
-    header: Header
-    block_hash: bytes
-    after: int
-    linked: bool
-    validators: int
-
-
 def verify(evidence: Evidence, pins: Pins) -> Verdict:
     """What the evidence proves to somebody who has these pins. It reads nothing else."""
     try:
@@ -212,49 +194,25 @@ def checked(evidence: Evidence, pins: Pins) -> Verdict:
 # --- Headers ---
 
 
-def _followed(evidence: Evidence, pins: Pins) -> _Run:
+def _followed(evidence: Evidence, pins: Pins) -> Run:
     if not 0 < len(evidence.headers) <= MOST_HEADERS:
         raise BadEvidence(f"it holds {len(evidence.headers)} headers, where 1 to {MOST_HEADERS} belong")
     headers = [Header.decode(raw, f"header {place}") for place, raw in enumerate(evidence.headers)]
-    place, rest, linked = replace(pins.place, validators=tuple(sorted({*pins.place.validators}))), headers, True
-    if headers[0].number == place.number:
-        rest = headers[1:]  # the pinned block itself: its hash says that it is
-        _check_pinned(headers[0], block_hash(headers[0], pins.rules.consensus), pins)
-    elif headers[0].number != place.number + 1:
-        place, linked = seals.before(headers[0], pins.place.validators), False
-    found: _Run | None = None
-    if rest is not headers and headers[0].number == evidence.block:
-        found = _Run(headers[0], pins.place.block_hash, len(rest), linked, 0)
-    for header in rest:
-        sealers = len(place.validators)
-        place = seals.follow(place, header, pins.rules)
-        _check_pinned(header, place.block_hash, pins)
-        if header.number == evidence.block:
-            after = headers[-1].number - header.number
-            found = _Run(header, place.block_hash, after, linked, sealers)
-    if found is None:
-        raise BadEvidence(
-            f"its headers are of block {headers[0].number} and on, and block {evidence.block} is not there"
-        )
-    return found
+    return runs.followed(headers, evidence.block, pins.place, pins.rules)
 
 
-def _check_pinned(header: Header, found: bytes, pins: Pins) -> None:
-    """No header may contradict the pinned place, wherever the run began."""
-    if header.number == pins.place.number and found != pins.place.block_hash:
-        raise BadEvidence(
-            f"block {header.number} is 0x{found.hex()}, the pinned one is 0x{pins.place.block_hash.hex()}"
-        )
-
-
-def _too_few(run: _Run, pins: Pins) -> str:
+def _too_few(run: Run, pins: Pins) -> str:
     """Why it is not proven, if it is not."""
     if pins.rules.consensus is Consensus.UNSEALED:
         return "unproven: nobody seals the blocks of this chain, so whoever runs its node can write anything"
-    needed = run.validators // 2
-    if pins.rules.consensus is Consensus.CLIQUE and run.validators and run.after < needed:
-        return f"unproven: {_blocks_follow(run.after)}, and {needed} must: it may still be reorganised"
-    return ""
+    if run.settled:
+        return ""
+    if 2 * run.vouchers > run.validators:
+        return "unproven: validators changed before it, and too few of those before have built upon that change"
+    return (
+        f"unproven: {run.vouchers} of {run.validators} signers sealed it or a block after it, and more than half must:"
+        " it may still be reorganised"
+    )
 
 
 # --- Pieces ---
@@ -302,14 +260,17 @@ def _state(piece: StatePiece, header: Header, pins: Pins) -> tuple[Account, Hous
 # --- Words ---
 
 
-def _sealed(run: _Run, pins: Pins) -> str:
+def _sealed(run: Run, pins: Pins) -> str:
     what = f"Block {run.header.number} (0x{run.block_hash.hex()})"
     if pins.rules.consensus is Consensus.UNSEALED:
         return f"{what} fits together; nobody sealed it."
     if not run.validators:
         return f"{what} is the pinned block."
     if pins.rules.consensus is Consensus.CLIQUE:
-        return f"{what} is sealed by one of {run.validators} signers, and {_blocks_follow(run.after)}."
+        return (
+            f"{what} and the blocks upon it are sealed by {run.vouchers} of {run.validators} signers, each of whom "
+            f"checks all before it; {_blocks_follow(run.after)}."
+        )
     return f"{what} is sealed by at least {seals.quorum(run.validators)} of {run.validators} validators, and final."
 
 
@@ -341,7 +302,7 @@ def _told_state(household: bytes, account: Account, slot: HouseholdSlot) -> Iter
     )
 
 
-def _limits(run: _Run, evidence: Evidence, pins: Pins) -> Iterator[str]:
+def _limits(run: Run, evidence: Evidence, pins: Pins) -> Iterator[str]:
     if pins.rules.consensus is not Consensus.UNSEALED:
         yield "It rests on the pinned validators: a majority that lies together could seal anything."
         if not run.linked:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.domain.outbox import Inclusion
-from agent.light import gathering, transactions
+from agent.light import clique, gathering, transactions
+from agent.light.checkpoints import vouched
 from agent.light.evidence import Evidence, Outcome, Pins, Verdict, checked
 from agent.light.hashing import keccak
 from agent.light.headers import Consensus, Header, block_hash
@@ -14,21 +15,24 @@ from agent.light.receipts import transactions_trie
 from agent.light.state import Account, HouseholdSlot
 from agent.proving.questions import NotThere, Questions, Told
 
+At = Callable[[int | None], Pins]
+"""Pins with those who might seal a block of this number; with those of now, where it is not said."""
+
 # Full nodes keep the state of 128 blocks as a rule. What is asked to lie deeper is so by the number of its block.
 _MOST_BACK = 96
 
 
 def followers(pins: Pins) -> int:
-    """How many headers must follow a block before more than half of the validators have built on it."""
+    """How many headers must follow a block, at least, before more than half of the validators have built on it."""
     return len(pins.place.validators) // 2 if pins.rules.consensus is Consensus.CLIQUE else 0
 
 
-def slot(questions: Questions, pins: Pins, household: str, depth: int) -> Evidence:
+def slot(questions: Questions, at: At, household: str, depth: int) -> Evidence:
     """Evidence of a household's account and slot, as the newest block that lies deep enough has them.
 
     Args:
         questions: whom to ask.
-        pins: by which the chain is known.
+        at: by what the chain is known at a block.
         household: the account, ``0x`` hex.
         depth: blocks on top, as far as full nodes keep their state.
 
@@ -36,12 +40,12 @@ def slot(questions: Questions, pins: Pins, household: str, depth: int) -> Eviden
         NodeUnavailable: it gave no answer, or its chain is too short.
         BadEvidence: what it told has not its form.
     """
-    after = followers(pins)
-    back = max(min(depth, _MOST_BACK), after)
+    back = max(min(depth, _MOST_BACK), followers(at(None)))
     number = questions.newest() - back
     if number <= 0:
         raise NodeUnavailable(f"its chain has {number + back} blocks, and {back} must follow what is proven")
-    headers = questions.run(number, after + 1)
+    pins = at(number)
+    headers = _vouched_for(questions, pins, questions.header(number))
     key = pins.layout.key(bytes.fromhex(household[2:]))
     return Evidence(
         chain_id=pins.chain.chain_id,
@@ -69,11 +73,10 @@ def transaction(
         BadEvidence: what it told is not the block's.
     """
     header, held, receipts = block
-    after = questions.run(header.number + 1, followers(pins))
-    if after and after[0].parent_hash != block_hash(header, pins.rules.consensus):
+    headers = _vouched_for(questions, pins, header)
+    if len(headers) > 1 and headers[1].parent_hash != block_hash(header, pins.rules.consensus):
         # Nodes keep blocks that a reorganisation left, and tell them to whoever knows their hash.
         raise NotThere(f"block {header.number} of its chain is another one")
-    headers = [header, *after]
     return Evidence(
         chain_id=pins.chain.chain_id,
         contract=bytes.fromhex(pins.chain.contract[2:]),
@@ -81,6 +84,27 @@ def transaction(
         headers=tuple(one.encoded() for one in headers),
         transaction=gathering.transaction_piece(header, held, receipts, bytes.fromhex(tx_hash[2:])),
     )
+
+
+def _vouched_for(questions: Questions, pins: Pins, header: Header) -> list[Header]:
+    """A block's header and those after it, until more than half of the validators have sealed one of them.
+
+    Where validators come or go meanwhile, more must follow than half as many as there were.
+    """
+    headers = [header]
+    if pins.rules.consensus is not Consensus.CLIQUE:
+        return headers
+    headers += questions.run(header.number + 1, followers(pins))
+    known = pins.place.validators
+    most = 1 + 2 * len(known)  # a turn of all, though as many joined
+    sealers = [clique.sealer(one.fields()) for one in headers]
+    while not {*known}.isdisjoint(sealers) and not vouched(known, sealers) and len(headers) < most:
+        try:
+            headers.append(questions.header(headers[-1].number + 1))
+        except NodeUnavailable:  # as far as its chain goes: what is shown by then is weighed, whoever sealed it
+            break
+        sealers.append(clique.sealer(headers[-1].fields()))
+    return headers
 
 
 def holds(header: Header, told: Sequence[Told], tx_hash: str) -> bool:

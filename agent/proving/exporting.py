@@ -40,7 +40,7 @@ def of_transaction(source: Source, pins: Pins, hashes: Sequence[str], *, linked:
 def of_slot(source: Source, pins: Pins, household: str, depth: int, *, linked: Pins | None = None) -> Evidence:
     """Evidence of the household's slot, which covers every reading before it; raises as ``of_transaction``."""
     questions = Questions(source, pins.rules.consensus)
-    return _vouched_for(questions, pins, building.slot(questions, pins, household, depth), linked=linked)
+    return _vouched_for(questions, pins, building.slot(questions, lambda _: pins, household, depth), linked=linked)
 
 
 def _vouched_for(questions: Questions, pins: Pins, evidence: Evidence, *, linked: Pins | None) -> Evidence:

@@ -75,6 +75,8 @@ class Following:
     def pins(self, block: int | None = None) -> Pins:
         """What is pinned, with the validators that might seal a block; those of now where it is not said or not known.
 
+        Those of now may vouch for a Clique block that was jumped over: ``agent/light/README.md`` says why.
+
         The place itself stays the pinned one: evidence that began right behind a newer place would be held against a
         block that a reorganisation may still replace.
         """

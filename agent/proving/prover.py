@@ -286,12 +286,8 @@ class Prover:
     # --- The household's slot ---
 
     def _newest_slot(self, questions: Questions) -> Slot:
-        pins = self._following.pins()
-        evidence = building.slot(questions, pins, self._household, self._depth)
-        then = self._following.pins(evidence.block)
-        if building.followers(then) > building.followers(pins):  # more were to seal then than are now: more must follow
-            evidence = building.slot(questions, then, self._household, self._depth)
-        account, held = building.proven_slot(evidence, then)
+        evidence = building.slot(questions, self._following.pins, self._household, self._depth)
+        account, held = building.proven_slot(evidence, self._following.pins(evidence.block))
         self._slot = Slot(evidence.block, account, held, evidence_file.written(evidence))
         self._seen_at = self._monotonic()
         self._keep_slot(self._slot)

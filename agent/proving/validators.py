@@ -198,12 +198,7 @@ class Validators:
         """Which one is the newest of consecutive places that nothing can reorganise any more; the first one is."""
         if not self._clique:
             return len(run) - 1
-        sealers: list[bytes] = []
-        for at in range(len(run) - 1, 0, -1):
-            sealers.append(run[at].recent[-1][1])
-            if checkpoints.vouched(self.known(), sealers):
-                return at
-        return 0
+        return checkpoints.settled(self.known(), run)
 
     def _apart(self, source: Source, header: Header) -> Exception:
         """What to make of a header that does not hang on the place: sealed as it should be, it is of another fork."""

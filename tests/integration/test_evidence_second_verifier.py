@@ -3,103 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.compose.verifying import check
-from agent.configuration import PinSettings, load_pins
-from agent.domain.errors import BadRequest
+from agent.configuration import load_pins
 from agent.light import evidence_file
-from agent.light.evidence import Evidence, Outcome, Pins, Verdict
-from agent.light.hashing import shown
+from agent.light.evidence import Evidence, Outcome, Pins
 from agent.light.headers import Consensus, Header
 from agent.light.seals import Place, Rules, follow
 from tests.fakes.consortium import addresses, keys
 from tests.fakes.recorded import HARDFORKS, LAST, MIXED, evidence_of, header_of, raw, recording, sealed
+from tests.integration.two_verifiers import ROOT, VERIFIER, Both, Case, Second, content, outcomes
 
 pytestmark = pytest.mark.untimed
 
 
-ROOT = Path(__file__).resolve().parents[2]
-VERIFIER = ROOT / "tests" / "second_verifier"
 SEALED = [Consensus.QBFT, Consensus.IBFT2, Consensus.CLIQUE]
 FLIPS = 150
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Evidence, and the pins as both sides are told them.
-
-    Attributes:
-        evidence: what is to be verified.
-        chain: the pins, for the agent.
-        answer: the same for the other, as ``prosumer-operator deploy --json`` answers.
-    """
-
-    evidence: Evidence
-    chain: PinSettings
-    answer: dict[str, Any]
-
-    @classmethod
-    def of(cls, evidence: Evidence, pins: Pins) -> Case:
-        answer = {
-            "chainId": pins.chain.chain_id,
-            "genesis": "0x" + pins.place.block_hash.hex(),
-            "contract": shown(bytes.fromhex(pins.chain.contract[2:])),
-            "codeHash": pins.chain.code_hash,
-            "consensus": pins.rules.consensus.value,
-            "epoch": pins.rules.epoch,
-            "validators": [shown(one) for one in pins.place.validators],
-        }
-        chain = PinSettings(
-            id=answer["chainId"],
-            genesis=answer["genesis"],
-            contract=answer["contract"],
-            code_hash=answer["codeHash"],
-            consensus=answer["consensus"],
-            epoch=answer["epoch"],
-            validators=tuple(answer["validators"]),
-        )
-        return cls(evidence, chain, answer)
-
-
-def ours(path: Path, chain: PinSettings) -> Verdict:
-    try:
-        return check(path, chain).verdict
-    except BadRequest as error:
-        return Verdict(Outcome.REFUSED, (), (str(error),))
-
-
-class Second:
-    """The other verifier, started once for all files."""
-
-    def __init__(self) -> None:
-        node = shutil.which("node", path=f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}")
-        if node is None or not (VERIFIER / "node_modules").is_dir():
-            pytest.fail("no Node.js, or no packages of the second verifier: run .ci/setup verifier")
-        self.words = [node, str(VERIFIER / "verify.mjs")]
-        self._process = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def judge(self, pins: Path, files: Sequence[Path]) -> list[dict[str, Any]]:
-        """What it says of each file."""
-        into, out = self._process.stdin, self._process.stdout
-        assert into is not None
-        assert out is not None
-        into.write(json.dumps([str(pins), *map(str, files)]) + "\n")
-        into.flush()
-        return [json.loads(out.readline()) for _ in files]
-
-    def stop(self) -> None:
-        self._process.communicate(timeout=20)
-        assert self._process.returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -109,65 +35,9 @@ def second() -> Iterator[Second]:
     started.stop()
 
 
-class Both:
-    """Both verifiers, made sure that they agree."""
-
-    def __init__(self, second: Second, folder: Path) -> None:
-        self.second, self.folder = second, folder
-
-    def __call__(self, case: Case, contents: Sequence[bytes]) -> list[Verdict]:
-        """The agent's verdicts; the other's are the same."""
-        pins = self.folder / "pins.json"
-        pins.write_text(json.dumps(case.answer))
-        files = []
-        for place, one in enumerate(contents):
-            files.append(self.folder / f"{place}.json")
-            files[-1].write_bytes(one)
-        verdicts = [ours(file, case.chain) for file in files]
-        for file, verdict, other in zip(files, verdicts, self.second.judge(pins, files), strict=True):
-            assert (other["outcome"], file) == (verdict.outcome.value, file), (verdict.lacks, other)
-            if verdict.outcome is not Outcome.REFUSED:
-                agree(verdict, other)
-        return verdicts
-
-
 @pytest.fixture
 def both(second: Second, tmp_path: Path) -> Both:
     return Both(second, tmp_path)
-
-
-def agree(verdict: Verdict, other: dict[str, Any]) -> None:
-    """Not only that it is proven, but what."""
-    assert other["blockHash"] == "0x" + verdict.block_hash.hex()
-    assert (other["linked"], other["blocksAfter"]) == (verdict.linked, verdict.after)
-    if verdict.transaction is not None and verdict.receipt is not None:
-        assert other["transaction"] == {
-            "sender": "0x" + verdict.transaction.sender.hex(),
-            "nonce": verdict.transaction.nonce,
-            "carriedOut": verdict.receipt.succeeded,
-            "logs": len(verdict.receipt.logs),
-        }
-    if verdict.account is not None and verdict.slot is not None:
-        assert other["state"]["nonce"] == verdict.account.nonce
-        assert other["state"]["slot"] == {
-            "consumedWh": verdict.slot.consumed_wh,
-            "producedWh": verdict.slot.produced_wh,
-            "takenAt": verdict.slot.taken_at,
-            "sequence": verdict.slot.sequence,
-            "epoch": verdict.slot.epoch,
-            "productionHeldS": verdict.slot.production_held_s,
-            "consumptionHeldS": verdict.slot.consumption_held_s,
-            "ratedPowerW": verdict.slot.rated_power_w,
-            "tokensWh": verdict.slot.tokens_wh,
-        }
-
-
-def outcomes(verdicts: Sequence[Verdict]) -> list[Outcome]:
-    return [verdict.outcome for verdict in verdicts]
-
-
-def content(evidence: Evidence) -> bytes:
-    return evidence_file.written(evidence).encode("ascii")
 
 
 @pytest.mark.parametrize("consensus", SEALED)
@@ -247,6 +117,57 @@ def test_both_follow_votes_and_refuse_headers_of_validators_that_they_have_not_s
 
     assert outcomes(verdicts[:2]) == [Outcome.PROVEN, Outcome.REFUSED]
     assert verdicts[2].outcome is (Outcome.UNPROVEN if consensus is Consensus.CLIQUE else Outcome.PROVEN)
+
+
+def _right_before_a_change(*, add: bool) -> tuple[list[bytes], Evidence, Pins]:
+    """Two votes, the evidence's block, the third vote, and blocks of those who are left or have come."""
+    chain, evidence, pins = sealed(recording(), Consensus.CLIQUE, before=0, after=0)
+    chain.headers = chain.headers[:1]
+    subject = keys(1, offset=50)[0] if add else chain.sealers[3]
+    ballot = {"miner": addresses([subject])[0], "nonce": b"\xff" * 8 if add else bytes(8)}
+    one, two, three, four = chain.sealers
+    chain.seal(one, **ballot)
+    chain.seal(two, **ballot)
+    chain.seal(four, **_roots(header_of(recording(), LAST)))
+    chain.seal(three, **ballot)
+    chain.sealers = sorted({*chain.sealers} ^ {subject}, key=lambda key: key.public_key.to_canonical_address())
+    for sealer in (subject if add else one, two, one, three):
+        chain.seal(sealer)
+    return [header.encoded() for header in chain.headers], replace(evidence, block=3), pins
+
+
+@pytest.mark.parametrize("add", [True, False])
+def test_both_count_those_who_might_seal_a_clique_block_though_validators_change_right_after_it(
+    both: Both, *, add: bool
+) -> None:
+    headers, evidence, pins = _right_before_a_change(add=add)
+    runs = [tuple(headers[first:last]) for first in (1, 3) for last in range(4, 10)]
+    verdicts = both(Case.of(evidence, pins), [content(replace(evidence, headers=run)) for run in runs])
+    linked, loose = outcomes(verdicts[:6]), outcomes(verdicts[6:])
+    enough = 3 if add else 2  # with four's block and three's vote, the newcomer's does not count
+
+    assert linked == [Outcome.UNPROVEN] * enough + [Outcome.PROVEN] * (6 - enough)
+    assert loose == [Outcome.UNPROVEN] * 2 + [Outcome.REFUSED] * (enough - 2) + [Outcome.PROVEN] * (6 - enough)
+
+
+def test_both_let_half_of_the_keys_prove_nothing_though_a_vote_makes_them_most(both: Both) -> None:
+    chain, evidence, pins = sealed(recording(), Consensus.CLIQUE, before=0, after=0)
+    chain.headers = chain.headers[:1]
+    one, two, three, four = chain.sealers
+    against = {"miner": addresses([four])[0]}
+    chain.seal(three, **against)  # honest, as the next one is
+    chain.seal(four)
+    chain.seal(one, **against)
+    chain.seal(two, **against)
+    chain.sealers = [one, two, three]
+    chain.seal(one, **_roots(header_of(recording(), LAST)))
+    for at in range(8):
+        chain.seal((two, one)[at % 2])
+    headers = [header.encoded() for header in chain.headers]
+    runs = [tuple(headers[1:]), tuple(headers[5:])]
+    verdicts = both(Case.of(evidence, pins), [content(replace(evidence, block=5, headers=run)) for run in runs])
+
+    assert outcomes(verdicts) == [Outcome.UNPROVEN, Outcome.REFUSED]
 
 
 FOLLOW = """

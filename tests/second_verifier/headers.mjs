@@ -20,6 +20,14 @@ const FOR = "0x" + "ff".repeat(8);
 
 export class Refused extends Error {}
 
+// Sealed by somebody as if the validators were others than those that are known.
+export class Stranger extends Refused {
+    constructor(why, by) {
+        super(why);
+        this.by = by;
+    }
+}
+
 export function must(holds, why) {
     if (!holds) throw new Refused(why);
 }
@@ -136,14 +144,19 @@ function followClique(place, one, epoch) {
     const checkpoint = one.number % epoch === 0n;
     if (checkpoint) {
         must(one.miner === NOBODY && one.nonce === AGAINST, "a checkpoint votes");
-        must(same(listed, validators), "a checkpoint lists other signers");
+        must(listed.length, "a checkpoint lists nobody");
     } else must(!listed.length && [FOR, AGAINST].includes(one.nonce), "no checkpoint, and no vote");
     const by = signer(hashWith(one, extra.slice(0, -65)), extra.slice(-65));
-    must(validators.includes(by), `sealed by ${by}, who is not authorised`);
+    must(one.difficulty === 1n || one.difficulty === 2n, "difficulty says neither in turn nor out of turn");
+    const known = (holds, why) => {
+        if (!holds) throw new Stranger(why, by);
+    };
+    known(!checkpoint || same(listed, validators), "a checkpoint lists other signers");
+    known(validators.includes(by), `sealed by ${by}, who is not authorised`);
     const span = BigInt(Math.floor(count / 2) + 1);
-    must(!place.recent.some((last) => last.by === by && last.number > one.number - span), `${by} sealed just before`);
+    known(!place.recent.some((last) => last.by === by && last.number > one.number - span), `${by} sealed just before`);
     const inTurn = validators[Number(one.number % BigInt(count))] === by;
-    must(one.difficulty === (inTurn ? 2n : 1n), "difficulty does not say whose turn it was");
+    known(one.difficulty === (inTurn ? 2n : 1n), "difficulty does not say whose turn it was");
     let next = { validators, votes: checkpoint ? [] : place.votes };
     if (!checkpoint && one.miner !== NOBODY) next = voted(place, by, { subject: one.miner, add: one.nonce === FOR }, false);
     const oldest = one.number - BigInt(Math.floor(next.validators.length / 2)) - 1n;
@@ -168,6 +181,28 @@ function followBft(place, one, consensus, epoch) {
     if (one.number % epoch === 0n) next.votes = [];
     else if (extra.cast) next = voted(place, one.miner, extra.cast, true);
     return { ...next, recent: [] };
+}
+
+// Whether more than half of those who are trusted are among the sealers.
+export const vouched = (trusted, by) => 2 * new Set(by.filter((who) => trusted.includes(who))).size > trusted.length;
+
+const sealers = (places) => places.map((place) => place.recent.at(-1).by);
+
+// The last of consecutive places that those who are trusted vouch for, and then those whom they let in, and so on.
+export function settled(trusted, places) {
+    let at = 0;
+    for (;;) {
+        let newer = places.length - 1;
+        while (newer > at && !vouched(trusted, sealers(places.slice(newer)))) newer -= 1;
+        if (newer === at || same(places[newer].validators, trusted)) return newer;
+        at = newer;
+        trusted = places[newer].validators;
+    }
+}
+
+// A header whose signer is not asked to be known: after `place`, and in Clique's form.
+export function past(place, one, by) {
+    return { ...place, number: one.number, hash: blockHash(one, "clique"), recent: [{ number: one.number, by }] };
 }
 
 export function follow(place, one, rules) {

@@ -101,7 +101,7 @@ def test_too_few_blocks_after_it_are_unproven_and_claimed_only(
     code, out, _ = short.run()
 
     assert code == 1
-    assert out.startswith("UNPROVEN: 1 block follows it, and 2 must")
+    assert out.startswith("UNPROVEN: 2 of 4 signers sealed it or a block after it, and more than half must")
     assert "only claimed" in out
     assert "unproven: " not in out.partition("Not shown:")[2]
     assert json.loads(short.run("--json")[1])["outcome"] == "unproven"

@@ -8,6 +8,7 @@ import pytest
 
 from agent.domain.errors import NodeUnavailable
 from agent.domain.outbox import Kind
+from agent.domain.proofs import Claim
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus
 from agent.light.seals import Rules
@@ -15,7 +16,7 @@ from agent.proving.following import Following
 from agent.proving.prover import Prover
 from agent.proving.validators import Validators
 from tests.fakes.chain_source import Rows, grow, in_turn, vote
-from tests.fakes.consortium import Consortium, address, keys
+from tests.fakes.consortium import FOR, Consortium, address, keys
 from tests.fakes.recorded import sealed
 from tests.fakes.telling import Teller
 from tests.unit.test_prover import HOUSEHOLD, TOLD, World, claim
@@ -39,13 +40,36 @@ def changed(consensus: Consensus, *, add: bool) -> tuple[Nodes, Validators]:
     return Nodes(pins, [Teller(f"node-{place}", chain, TOLD, HELD) for place in range(2)]), Validators(pins, Rows())
 
 
+def changes_right_behind(*, add: bool, epoch: int = 1_000) -> tuple[Nodes, Validators]:
+    """A Clique chain whose block 3 is to be proven, and whose validators change with block 4: two votes came before."""
+    chain, _, pins = sealed(TOLD, Consensus.CLIQUE, before=0, after=0, epoch=epoch)
+    recorded, chain.headers = chain.headers[1], chain.headers[:1]
+    subject = NEW if add else chain.sealers[-1]
+    one, two, three = [key for key in in_turn(chain, 4) if key is not subject][:3]
+    for key in (one, two):
+        chain.seal(key, miner=address(subject), nonce=FOR if add else bytes(8))
+    by = in_turn(chain, 2)[1] if in_turn(chain, 1) == [three] else in_turn(chain, 1)[0]
+    names = ("state_root", "transactions_root", "receipts_root", "logs_bloom")
+    chain.seal(by, **{name: getattr(recorded, name) for name in names})
+    vote(chain, subject, three, add=add)
+    grow(chain, HEAD)
+    return Nodes(pins, [Teller(f"node-{place}", chain, TOLD, HELD + 1) for place in range(2)]), Validators(pins, Rows())
+
+
+def claimed(there: Nodes, kind: Kind) -> Claim:
+    """That the transaction is in block 3."""
+    told = claim(there, kind=kind)
+    found = replace(told.found, block_number=HELD + 1, block_hash=there.tellers[0].hash_of(HELD + 1))
+    return replace(told, found=found)
+
+
 def follows(there: Nodes, validators: Validators, pins: Pins) -> Following:
     return Following(validators=validators, pins=pins, nodes=there, events=there, monotonic=lambda: there.now)
 
 
-def proves(there: Nodes, following: Following) -> Prover:
+def proves(there: Nodes, following: Following, held: int = HELD) -> Prover:
     return Prover(
-        household=HOUSEHOLD, nodes=there, following=following, rows=there, events=there, depth=HEAD - HELD,
+        household=HOUSEHOLD, nodes=there, following=following, rows=there, events=there, depth=HEAD - held,
         monotonic=lambda: there.now, now=lambda: 1_782_106_300, random=lambda: 0.5,
     )  # fmt: skip
 
@@ -64,6 +88,39 @@ def test_a_block_from_before_a_change_is_proven_after_it(consensus: Consensus, k
 
     assert proof is not None
     assert proof.inclusion == claim(there).found
+    assert there.lies == []
+
+
+@pytest.mark.parametrize("add", [True, False])
+@pytest.mark.parametrize("kind", [Kind.REPORT, Kind.BUY])
+def test_a_clique_block_right_before_a_change_is_proven(kind: Kind, *, add: bool) -> None:
+    there, validators = changes_right_behind(add=add)
+    following = follows(there, validators, there.pins)
+    while following.run_once():
+        pass
+    assert validators.known_at(HELD + 1) == there.pins.place.validators != validators.known_at(HELD + 3)
+
+    proof = proves(there, following, HELD + 1).prove(claimed(there, kind))
+
+    assert proof is not None
+    assert proof.inclusion == claimed(there, kind).found
+    assert there.lies == []
+
+
+@pytest.mark.parametrize("add", [True, False])
+@pytest.mark.parametrize("kind", [Kind.REPORT, Kind.BUY])
+def test_a_clique_block_that_was_jumped_over_is_proven_by_those_who_are_left(kind: Kind, *, add: bool) -> None:
+    there, validators = changes_right_behind(add=add, epoch=8)
+    following = follows(there, validators, there.pins)
+    while following.run_once():
+        pass
+    assert validators.known_at(HELD + 1) is None
+    assert validators.known() != there.pins.place.validators
+
+    proof = proves(there, following, HELD + 1).prove(claimed(there, kind))
+
+    assert proof is not None
+    assert proof.inclusion == claimed(there, kind).found
     assert there.lies == []
 
 
