@@ -6,7 +6,8 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
-from agent.cli import trading_arguments, typed
+from agent.cli import periods, trading_arguments, typed
+from agent.cli.table import LAST_S
 from agent.configuration.line import parse_line
 from agent.domain.lines import Line
 
@@ -32,7 +33,9 @@ def moment(text: str) -> int:
     """A time that a person typed, UTC epoch seconds."""
     # A year, month or day cannot be meant by a bare number, so epoch seconds and dates do not clash.
     if text.isascii() and text.isdigit():
-        return int(text)
+        if (at := int(text)) > LAST_S:
+            raise argparse.ArgumentTypeError(f"{text} s is after the year 9999; seconds since 1970 are meant")
+        return at
     from datetime import UTC, datetime  # noqa: PLC0415 - only here
 
     try:
@@ -149,11 +152,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _invoice(invoice: argparse.ArgumentParser) -> None:
-    invoice.add_argument(
-        "--month", metavar="YEAR-MONTH", help="2026-11, or 1405-08 (Jalali); without it the one that runs"
-    )
-    invoice.add_argument("--from", dest="first", metavar="DAY", help="in place of a month: the first day ...")
-    invoice.add_argument("--to", dest="last", metavar="DAY", help="... and the last, both included")
+    periods.add(invoice, "; without it the one that runs")
     invoice.add_argument("--html", type=Path, metavar="FILE", help="also write the page to print")
     invoice.add_argument("--language", choices=("en", "fa"), help="of that page, instead of invoice.language")
     invoice.add_argument(

@@ -6,16 +6,20 @@ import argparse
 import sys
 
 from agent.cli import trading
+from agent.cli.misuse import Misuse
 from agent.domain.amounts import told_kwh
 from agent.domain.plans import Plan
 from agent.stages.desk import Desk
 
 
 def command(asked: argparse.Namespace) -> int:
-    """Carry out ``buy``."""
+    """Carry out ``buy``.
+
+    Raises:
+        Misuse: ``--energy`` is missing.
+    """
     if asked.cheapest and asked.energy is None:
-        print("prosumer-agent buy: --cheapest needs --energy: how much to buy", file=sys.stderr)
-        return trading.MISUSE
+        raise Misuse("--cheapest needs --energy: how much to buy")
     return trading.carry_out(asked, lambda desk: planned(asked, desk))
 
 

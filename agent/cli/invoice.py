@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from agent.cli import table
+from agent.cli import periods, table
 from agent.cli.invoice_screen import Speaking, told, told_differences
 from agent.cli.settlement import WEI, settlement
 from agent.configuration import Configuration, load
@@ -26,7 +26,8 @@ def command(asked: argparse.Namespace) -> int:
     """Carry out ``invoice``.
 
     Raises:
-        BadRequest: the period, the file or the journal's events are wrong.
+        Misuse: the period cannot be one.
+        BadRequest: the file or the journal's events are wrong.
         NotYet: the journal does not know the events yet.
     """
     configuration = load(asked.config, os.environ)
@@ -35,7 +36,7 @@ def command(asked: argparse.Namespace) -> int:
 
     shown = configuration.invoice
     issued = None if asked.compare is None else invoice_document.read(invoicing.read(asked.compare))
-    period = invoicing.period(asked.month, asked.first, asked.last, shown.time_zone)
+    period = periods.named(asked, shown.time_zone)
     if period is None:
         running = invoicing.running_month(int(time.time()), shown.time_zone, shown.language)
         period = running if issued is None else issued.period

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from agent.cli.arguments import parser
+from agent.cli.misuse import Misuse
 from agent.domain.errors import AgentError, ConfigurationInvalid
 
 DONE, FAILED, MISUSE, BAD_CONFIGURATION = 0, 1, 2, 78
@@ -26,10 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 misuse, 78 bad configuration.
     """
-    asked = parser().parse_args(arguments)
+    line = parser()
+    asked = line.parse_args(arguments)
     try:
         code = _room(asked.module)(asked)
         sys.stdout.flush()
+    except Misuse as error:
+        line.error(f"{asked.module}: {error}")
     except ConfigurationInvalid as error:
         for problem in error.problems:
             print(f"prosumer-agent: {problem}", file=sys.stderr)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 
 from agent.cli import trading
+from agent.cli.misuse import Misuse
 from agent.domain.plans import Plan
 from agent.stages.desk import Desk
 
 
 def command(asked: argparse.Namespace) -> int:
-    """Carry out ``sell``."""
+    """Carry out ``sell``.
+
+    Raises:
+        Misuse: ``--price`` is missing, or too much.
+    """
     if asked.cancel is None and asked.price is None:
-        print("prosumer-agent sell: --energy needs --price: what a kWh shall cost", file=sys.stderr)
-        return trading.MISUSE
+        raise Misuse("--energy needs --price: what a kWh shall cost")
     if asked.cancel is not None and asked.price is not None:
-        print("prosumer-agent sell: --cancel takes no --price", file=sys.stderr)
-        return trading.MISUSE
+        raise Misuse("--cancel takes no --price")
     return trading.carry_out(asked, lambda desk: planned(asked, desk, int(time.time())))
 
 

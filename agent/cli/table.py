@@ -12,7 +12,8 @@ from pathlib import Path
 
 NOTHING = "-"
 """Stands where a value is unknown, so that it is not taken for 0."""
-_LAST_S = 253_402_300_799  # the end of year 9999
+LAST_S = 253_402_300_799
+"""The end of year 9999, the last that the calendar has, UTC epoch seconds."""
 
 
 def kwh(wh: int | None) -> str:
@@ -27,7 +28,7 @@ def moment(epoch_s: int | None) -> str:
     """UTC date and time; what lies beyond the calendar's last year, as others may write it, as the number it is."""
     if epoch_s is None:
         return NOTHING
-    if not 0 <= epoch_s <= _LAST_S:
+    if not 0 <= epoch_s <= LAST_S:
         return f"{epoch_s} s"
     return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 

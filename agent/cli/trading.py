@@ -11,6 +11,7 @@ from typing import Protocol
 
 from agent.cli import table
 from agent.cli.asking import confirmed
+from agent.cli.misuse import Misuse
 from agent.configuration import load
 from agent.domain.amounts import told_kwh, told_money, told_price, typed_money
 from agent.domain.errors import BadRequest, JournalBusy
@@ -20,7 +21,7 @@ from agent.domain.outbox import Entry, State
 from agent.domain.plans import Plan
 from agent.stages.desk import Desk
 
-DONE, FAILED, MISUSE = 0, 1, 2
+DONE, FAILED = 0, 1
 _LOOK_EVERY_S = 1.0
 # Nobody signs what is over; an agent that runs says so itself within seconds.
 _OVER_S = 60
@@ -65,12 +66,12 @@ def price(text: str, unit: Settlement) -> int:
     """A price that a person typed, wei for each kWh.
 
     Raises:
-        BadRequest: it is none.
+        Misuse: it is none, or finer than the unit.
     """
     try:
         return typed_money(text, unit)
     except ValueError as error:
-        raise BadRequest(str(error)) from None
+        raise Misuse(str(error)) from None
 
 
 def carry_out(asked: argparse.Namespace, planned: Callable[[Desk], Plan]) -> int:

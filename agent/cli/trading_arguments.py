@@ -74,7 +74,9 @@ def _sell(sell: argparse.ArgumentParser) -> None:
     what = sell.add_mutually_exclusive_group(required=True)
     what.add_argument("--energy", type=typed.energy, metavar="KWH", help="how much; goes into escrow")
     what.add_argument("--cancel", type=typed.number, metavar="NUMBER", help="take back what is left of your order")
-    sell.add_argument("--price", metavar="UNITS", help="for each kWh, within the tariff band that 'orders' shows")
+    sell.add_argument(
+        "--price", type=typed.price, metavar="UNITS", help="for each kWh, within the tariff band that 'orders' shows"
+    )
     sell.add_argument(
         "--expires-in", type=typed.span, default="24h", metavar="SPAN", help="90min, 24h, 7d; 30d at most (%(default)s)"
     )
@@ -85,7 +87,12 @@ def _buy(buy: argparse.ArgumentParser) -> None:
     what.add_argument("order", nargs="?", type=typed.order, metavar="SELLER/NUMBER", help="as 'orders' shows it")
     what.add_argument("--cheapest", action="store_true", help="from the cheapest order, and no other; needs --energy")
     buy.add_argument("--energy", type=typed.energy, metavar="KWH", help="how much; all that is left by default")
-    buy.add_argument("--most-price", metavar="UNITS", help="refuse when a kWh costs more, service cost not included")
+    buy.add_argument(
+        "--most-price",
+        type=typed.price,
+        metavar="UNITS",
+        help="refuse when a kWh costs more, service cost not included",
+    )
 
 
 def _redeem(redeem: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from agent.adapters import calendars
+from agent.adapters.calendars import time_zone
 from agent.adapters.invoice_pages import Heading, page
 from agent.adapters.invoice_words import Tongue
 from agent.adapters.own_ledger import OwnLedger
@@ -18,7 +19,18 @@ from agent.domain.errors import BadRequest
 from agent.domain.invoices import Invoice, Period
 from agent.domain.market import Settlement
 
-__all__ = ["Printer", "open_ledger", "period", "printed", "read", "running_month", "settlement", "tongue", "write"]
+__all__ = [
+    "Printer",
+    "open_ledger",
+    "period",
+    "printed",
+    "read",
+    "running_month",
+    "settlement",
+    "time_zone",
+    "tongue",
+    "write",
+]
 
 
 def period(month: str | None, first: str | None, last: str | None, zone: str) -> Period | None:

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from agent.cli.misuse import Misuse
 from agent.domain.errors import AgentError, ConfigurationInvalid, NodeUnavailable, Rejected
 from agent.operator import refusals
-from agent.operator.answer import Answer, Misuse
+from agent.operator.answer import Answer
 from agent.operator.arguments import parser
 
 DONE, FAILED, MISUSE, BAD_CONFIGURATION = 0, 1, 2, 78

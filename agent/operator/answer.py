@@ -1,14 +1,10 @@
-"""What a command answers with, and how it says that it was asked wrongly."""
+"""What a command answers with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 Told = dict[str, object]
-
-
-class Misuse(Exception):
-    """The command line cannot mean anything: said with the usage, exit code 2."""
 
 
 @dataclass(frozen=True, slots=True)

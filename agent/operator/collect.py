@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from agent.cli.misuse import Misuse
 from agent.cli.table import grid, moment
 from agent.domain.errors import ConfigurationInvalid
 from agent.domain.signing import SigningDomain
 from agent.domain.silence import PERIODS
 from agent.domain.standing import Account
-from agent.operator.answer import Answer, Misuse, Told
+from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.options import Commands, Shared, account, add_command, opened, whole
 from agent.stages.collect import Collect, Pace

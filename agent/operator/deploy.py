@@ -18,10 +18,12 @@ from agent.operator.options import (
     account,
     add_command,
     blocks,
+    check_band,
+    named,
     opened,
-    seconds,
+    period,
+    price,
     sender,
-    wei,
     whole,
 )
 from agent.operator.ports import Chain, Deployments
@@ -58,25 +60,27 @@ def add(commands: Commands, shared: Shared) -> None:
         commands, "deploy", "Deploy a market and write its deployment file.", [shared.chain, shared.key, shared.output]
     )
     command.add_argument(
-        "--token-name", default="Energy", metavar="NAME", help="of the energy token (default: %(default)s)"
+        "--token-name", type=named, default="Energy", metavar="NAME", help="of the energy token (default: %(default)s)"
     )
-    command.add_argument("--token-symbol", default="ENERGY", metavar="SYMBOL", help="its symbol (default: %(default)s)")
+    command.add_argument(
+        "--token-symbol", type=named, default="ENERGY", metavar="SYMBOL", help="its symbol (default: %(default)s)"
+    )
     for role in ("admin", "registration-office", "distribution-agent"):
         command.add_argument(
             f"--{role}", type=account, metavar="ADDRESS", help="account of this role (default: the key's own)"
         )
     command.add_argument(
         "--reporting-period",
-        type=seconds,
+        type=period,
         default=900,
         metavar="S",
         help="an interval's length, seconds (default: %(default)s)",
     )
-    for price, about in PRICES.items():
-        command.add_argument(f"--{price}", type=wei, default=0, metavar="WEI", help=f"{about} (default: 0)")
+    for name, about in PRICES.items():
+        command.add_argument(f"--{name}", type=price, default=0, metavar="WEI", help=f"{about} (default: 0)")
     unit = "the settlement unit on screens (default: %(default)s)"
-    command.add_argument("--settlement-name", type=_named, default="Ether", help=f"name of {unit}")
-    command.add_argument("--settlement-symbol", type=_named, default="ETH", help=f"symbol of {unit}")
+    command.add_argument("--settlement-name", type=named, default="Ether", help=f"name of {unit}")
+    command.add_argument("--settlement-symbol", type=named, default="ETH", help=f"symbol of {unit}")
     command.add_argument("--settlement-decimals", type=_decimals, default=18, metavar="N", help=f"decimals of {unit}")
     command.add_argument(
         "--epoch",
@@ -90,7 +94,12 @@ def add(commands: Commands, shared: Shared) -> None:
 
 
 def run(asked: argparse.Namespace) -> Answer:
-    """Do what was asked."""
+    """Do what was asked.
+
+    Raises:
+        Misuse: the tariffs leave no price between them.
+    """
+    check_band(asked)
     market = Market(
         token_name=asked.token_name,
         token_symbol=asked.token_symbol,
@@ -197,9 +206,3 @@ def _decimals(text: str) -> int:
     if (number := whole(text)) > _MOST_DECIMALS:
         raise argparse.ArgumentTypeError(f"at most {_MOST_DECIMALS} decimals: a screen has room for no more")
     return number
-
-
-def _named(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is no name: screens could not show it")
-    return text

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from agent.cli import table
+from agent.cli import periods, table
+from agent.cli.misuse import Misuse
 from agent.domain import invoice_document
 from agent.domain.billing import Billing
 from agent.domain.errors import BadRequest, Refuse
 from agent.domain.invoices import Book, Invoice, Period
 from agent.domain.market import Head, Settlement
 from agent.domain.market_events import OWN, Enrolled, MarketEvent, TariffSet, Wanted, concerned
-from agent.operator.answer import Answer, Misuse, Told
+from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.options import Commands, Shared, account, add_command, opened, register, whole
 from agent.operator.ports import Register
@@ -88,10 +89,14 @@ def add(commands: Commands, shared: Shared) -> None:
     whose = command.add_mutually_exclusive_group(required=True)
     whose.add_argument("--household", type=account, metavar="ADDRESS", help="this household's")
     whose.add_argument("--all", action="store_true", help="those of all households")
-    command.add_argument("--month", metavar="YEAR-MONTH", help="2026-11, or 1405-08 (Jalali)")
-    command.add_argument("--from", dest="first", metavar="DAY", help="in place of a month: the first day ...")
-    command.add_argument("--to", dest="last", metavar="DAY", help="... and the last, both included")
-    command.add_argument("--time-zone", default="UTC", metavar="NAME", help="where days begin (default: %(default)s)")
+    periods.add(command)
+    command.add_argument(
+        "--time-zone",
+        type=periods.time_zone,
+        default="UTC",
+        metavar="NAME",
+        help="where days begin (default: %(default)s)",
+    )
     command.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the files (mode 0600)")
     command.add_argument("--language", choices=("en", "fa"), default="en", help="of the pages (default: %(default)s)")
     command.add_argument("--issuer", default="", metavar="NAME", help="the company's name on the pages")
@@ -109,12 +114,12 @@ def run(asked: argparse.Namespace) -> Answer:
     """Do what was asked.
 
     Raises:
-        Misuse: no period is named.
-        BadRequest: a period, a time zone or a folder is wrong, or some invoice cannot be worked out.
+        Misuse: no period is named, or none that can be.
+        BadRequest: a folder is wrong, or some invoice cannot be worked out.
     """
     from agent.compose import invoicing  # noqa: PLC0415 - else --help waits for the libraries
 
-    period = invoicing.period(asked.month, asked.first, asked.last, asked.time_zone)
+    period = periods.named(asked, asked.time_zone)
     if period is None:
         raise Misuse("--month, or --from and --to, are needed")
     with opened(asked) as wiring:

@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from eth_utils.address import is_address, to_checksum_address
 
+from agent.cli.misuse import Misuse
 from agent.domain.amounts import typed_wei
+from agent.domain.orders import MOST_ENERGY_WH, MOST_PRICE
 from agent.operator.ports import Register
 from agent.operator.sending import Sender
 
 if TYPE_CHECKING:
     from agent.operator.wiring import Wiring
 
+# The contract's widths, and its longest reporting period.
+_MOST_WEI = (1 << 256) - 1
+_MOST_POWER_W = (1 << 24) - 1
+_MOST_PERIOD_S = 86_400
+_MOST_NUMBER = (1 << 63) - 1
 _DEFAULT_STATE = Path("~/.local/state/prosumer-operator")
 
 
@@ -147,9 +154,36 @@ def whole(text: str) -> int:
 def wei(text: str) -> int:
     """An amount of money: digits, or with an exponent such as 900e18."""
     try:
-        return typed_wei(text)
+        return _at_most(typed_wei(text), _MOST_WEI, text, "wei")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def price(text: str) -> int:
+    """Money for a kWh, as the contract can hold it."""
+    return _at_most(wei(text), MOST_PRICE, text, "wei for a kWh")
+
+
+def register_wh(text: str) -> int:
+    """A meter's register, Wh, as the contract can hold it."""
+    return _at_most(whole(text), MOST_ENERGY_WH, text, "Wh")
+
+
+def request_number(text: str) -> int:
+    """The number of a request."""
+    return _at_most(whole(text), _MOST_NUMBER, text, "as a request's number")
+
+
+def period(text: str) -> int:
+    """A reporting period, seconds, as the contract takes it."""
+    return _at_most(seconds(text), _MOST_PERIOD_S, text, "s")
+
+
+def named(text: str) -> str:
+    """A name that a screen can show."""
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: screens could not show it")
+    return text
 
 
 def seconds(text: str) -> int:
@@ -173,6 +207,12 @@ def watts(text: str) -> int:
     number = whole(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1 W")
+    return _at_most(number, _MOST_POWER_W, text, "W")
+
+
+def _at_most(number: int, most: int, text: str, unit: str) -> int:
+    if number > most:
+        raise argparse.ArgumentTypeError(f"{text} is too much; {most} {unit} is the most")
     return number
 
 
@@ -182,6 +222,19 @@ PRICES = {
     "retail": "the retail tariff for a kWh, the highest price of a trade",
 }
 """The market's prices by the names of their options."""
+
+
+def check_band(asked: argparse.Namespace) -> None:
+    """Whether ``PRICES`` that were named together leave a price between them.
+
+    Raises:
+        Misuse: they do not.
+    """
+    if None not in {asked.feed_in, asked.retail} and asked.feed_in > asked.retail:
+        raise Misuse(
+            f"a feed-in tariff of {asked.feed_in} wei is above the retail tariff of {asked.retail} wei, so that no"
+            " price suits both sides; set --retail to as much as --feed-in or more"
+        )
 
 
 def _chain() -> argparse.ArgumentParser:

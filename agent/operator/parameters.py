@@ -5,9 +5,21 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from agent.operator.answer import Answer, Misuse, Told
+from agent.cli.misuse import Misuse
+from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
-from agent.operator.options import PRICES, Commands, Shared, account, add_command, opened, seconds, sender, wei
+from agent.operator.options import (
+    PRICES,
+    Commands,
+    Shared,
+    account,
+    add_command,
+    check_band,
+    opened,
+    period,
+    price,
+    sender,
+)
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -37,9 +49,9 @@ def add(commands: Commands, shared: Shared) -> None:
         "Show or set the market's parameters.",
         [shared.chain, shared.key_if_needed, shared.output],
     )
-    command.add_argument("--reporting-period", type=seconds, metavar="S", help="an interval's length, seconds")
-    for price, about in PRICES.items():
-        command.add_argument(f"--{price}", type=wei, metavar="WEI", help=about)
+    command.add_argument("--reporting-period", type=period, metavar="S", help="an interval's length, seconds")
+    for name, about in PRICES.items():
+        command.add_argument(f"--{name}", type=price, metavar="WEI", help=about)
     command.add_argument(
         "--service-cost-receiver", type=account, metavar="ADDRESS", help="who is paid the service cost of each trade"
     )
@@ -53,8 +65,9 @@ def run(asked: argparse.Namespace) -> Answer:
     """Do what was asked.
 
     Raises:
-        Misuse: a change without the key that signs it.
+        Misuse: a change without the key that signs it, or tariffs that leave no price between them.
     """
+    check_band(asked)
     change = Change(
         reporting_period_s=asked.reporting_period,
         service_cost=asked.service_cost,

@@ -10,7 +10,7 @@ from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.enrolment import MeterStatement
 from agent.operator.households import enrolled, standing
-from agent.operator.options import Commands, Shared, account, add_command, opened, sender, whole
+from agent.operator.options import Commands, Shared, account, add_command, named, opened, register_wh, sender
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender
 
@@ -43,10 +43,12 @@ def add(commands: Commands, shared: Shared) -> None:
     command.add_argument("household", type=account, metavar="ADDRESS", help="the household's account")
     command.add_argument("--meter", required=True, choices=METERS, help="which of the two")
     command.add_argument("--profile", required=True, type=_model, metavar="MODEL", help="the new meter's model")
-    command.add_argument("--serial", required=True, help="the new meter's serial number")
-    command.add_argument("--opening", required=True, type=whole, metavar="WH", help="its register when it was put in")
+    command.add_argument("--serial", required=True, type=named, help="the new meter's serial number")
     command.add_argument(
-        "--closing", type=whole, metavar="WH", help="the old meter's last register (default: the last one booked)"
+        "--opening", required=True, type=register_wh, metavar="WH", help="its register when it was put in"
+    )
+    command.add_argument(
+        "--closing", type=register_wh, metavar="WH", help="the old meter's last register (default: the last one booked)"
     )
     command.add_argument("--reset", action="store_true", help="it is the same meter, whose register began anew")
     command.set_defaults(run=run)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from agent.cli import table
 from agent.cli.asking import confirmed
+from agent.cli.misuse import Misuse
 from agent.domain.errors import BadRequest
 from agent.domain.office_requests import KeptRequest, RequestState, refusable
 from agent.operator import office
-from agent.operator.answer import Answer, Misuse, Told
+from agent.operator.answer import Answer, Told
 from agent.operator.enrolment import connection_of
 from agent.operator.options import (
     Commands,
@@ -19,11 +20,11 @@ from agent.operator.options import (
     add_command,
     opened,
     register,
+    request_number,
     seconds,
     sender,
     watts,
     wei,
-    whole,
 )
 from agent.operator.ports import Register
 from agent.privacy import close_process
@@ -51,7 +52,7 @@ def add(commands: Commands, shared: Shared) -> None:
     listing.set_defaults(run=_list)
 
     one = add_command(actions, "show", "One request with its personal data.", kept)
-    one.add_argument("number", type=whole, metavar="NUMBER", help="the request's, as requests list shows it")
+    one.add_argument("number", type=request_number, metavar="NUMBER", help="the request's, as requests list shows it")
     one.set_defaults(run=_show)
 
     export = add_command(actions, "export", "All that is kept of a household, personal data too.", kept)
@@ -64,12 +65,16 @@ def add(commands: Commands, shared: Shared) -> None:
         "Show a request, ask, and carry it out on the chain.",
         [shared.chain, shared.key, shared.database, shared.output],
     )
-    approving.add_argument("number", type=whole, metavar="NUMBER", help="the request's, as requests list shows it")
+    approving.add_argument(
+        "number", type=request_number, metavar="NUMBER", help="the request's, as requests list shows it"
+    )
     approval_options(approving)
     approving.set_defaults(run=_approve)
 
     refusing = add_command(actions, "refuse", "Refuse a request.", kept)
-    refusing.add_argument("number", type=whole, metavar="NUMBER", help="the request's, as requests list shows it")
+    refusing.add_argument(
+        "number", type=request_number, metavar="NUMBER", help="the request's, as requests list shows it"
+    )
     refusing.add_argument("--why", required=True, type=_reason, metavar="TEXT", help="for the household")
     refusing.set_defaults(run=_refuse)
 

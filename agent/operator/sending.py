@@ -195,7 +195,13 @@ class Sender:
 
     def _signed(self, intent: str, to: str, data: bytes, value: int) -> Pending:
         gas = self._chain.estimate_gas(self.address, to, data, value) * _GAS_NUMERATOR // _GAS_DENOMINATOR
-        fee = offer(self._chain.fee_quote(), self._most_fee)
+        quote = self._chain.fee_quote()
+        if quote.base_fee > self._most_fee:
+            # No block would take it, and what is kept here holds up every command that comes after.
+            raise BadRequest(
+                f"gas costs {quote.base_fee} wei now, more than the {self._most_fee} of --max-fee: wait, or raise it"
+            )
+        fee = offer(quote, self._most_fee)
         if (cost := gas * fee.max_fee + value) > (balance := self._chain.balance(self.address)):
             raise BadRequest(f"account {self.address} holds {balance} wei and needs {cost}: fund it")
         nonce = self._chain.nonce(self.address, pending=True)

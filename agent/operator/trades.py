@@ -7,6 +7,7 @@ import argparse
 from eth_utils.crypto import keccak
 
 from agent.cli.arguments import moment
+from agent.cli.misuse import Misuse
 from agent.cli.table import grid
 from agent.cli.table import moment as shown_time
 from agent.domain.amounts import told_kwh, told_money, told_price
@@ -14,7 +15,7 @@ from agent.domain.market import Settlement
 from agent.domain.market_events import ORDERS, Enrolled, Traded, Wanted
 from agent.domain.orders import Order
 from agent.domain.trade_history import Selection, Supervision, supervise
-from agent.operator.answer import Answer, Misuse, Told
+from agent.operator.answer import Answer, Told
 from agent.operator.deployed import deployed_here
 from agent.operator.options import Commands, Shared, account, add_command, opened
 from agent.operator.ports import Chain, Deployments

@@ -221,6 +221,16 @@ def _sum_up(outcome: MarketOutcome, *, trades_expected: bool) -> int:
     return 0 if good else 1
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; 60 is, and without it Ctrl-C ends it")
+    return seconds
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the demonstration.
 
@@ -228,7 +238,9 @@ def main(arguments: list[str] | None = None) -> int:
         0 only if readings became final and every claim of the summary holds.
     """
     parser = argparse.ArgumentParser(prog="python -m simulators.demo", description=__doc__)
-    parser.add_argument("--for", dest="seconds", type=float, help="end by itself after this many seconds")
+    parser.add_argument(
+        "--for", dest="seconds", type=_seconds, metavar="SECONDS", help="end by itself after this many seconds"
+    )
     parser.add_argument(
         "--mute",
         choices=["production", "consumption"],

@@ -223,10 +223,10 @@ def test_parameters_are_shown_without_a_key_and_set_with_one(office: Office) -> 
     shown = office.run("parameters", key=False)[1]
     assert (shown["reportingPeriodS"], shown["serviceCostWeiPerKWh"], shown["retailWeiPerKWh"]) == (60, 7, 3)
     assert office.run("parameters", "--reporting-period", "60")[1]["transactions"] == []
-    code, _, says = office.run("parameters", "--reporting-period", "86401")
+    code, _, says = office.run("parameters", "--feed-in", "4")
     assert code == 1
-    assert "1 to 86400 s are right" in says
-    assert "PeriodOutOfBounds(minimumS=1, maximumS=86400, gotS=86401)" in says
+    assert "set --retail to as much as --feed-in or more" in says
+    assert "TariffInverted(feedInWeiPerKWh=4, retailWeiPerKWh=3)" in says
 
 
 def test_the_settlement_unit_is_named_when_the_market_is_deployed(office: Office) -> None:

@@ -129,7 +129,6 @@ def test_what_cannot_be_is_refused_before_anything_is_queued(street: Street, off
     for house, words, told in (
         (seller, ("sell", "--energy", "0.501", "--price", "4"), "holds 0.500 kWh"),
         (seller, ("sell", "--energy", "0.1", "--price", "9.001"), "retail tariff"),
-        (seller, ("sell", "--energy", "0.1", "--price", "4", "--expires-in", "31d"), "30 days"),
         (seller, ("buy", order), "is your own"),
         (buyer, ("buy", order, "--energy", "1.001"), "1.000 kWh left"),
         (buyer, ("buy", order, "--most-price", "3.999"), "more than your 3.999 TOM/kWh"),

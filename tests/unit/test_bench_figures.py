@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulators.bench.__main__ import main
 from simulators.bench.figures import Figure, Section, as_json, broken, percentile, table
+
+
+def test_figures_that_could_not_be_written_are_not_measured(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "missing" / "figures.json"):
+        with pytest.raises(SystemExit) as ended:
+            main(["--only", "gas", "--json", str(place)])
+        assert ended.value.code == 2
 
 
 @pytest.mark.parametrize(

@@ -227,20 +227,34 @@ def test_without_a_node_money_is_in_wei_and_it_says_so(
     assert "nobody is there" in says
 
 
+def test_what_cannot_be_done_is_one_line(house: House) -> None:
+    code, _, told = house.run("--compare", "/nowhere.json")
+
+    assert code == 1
+    assert "cannot be read" in told
+    assert len(told.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--month", "1405-13"], "is no month"),
-        (["--from", "1405-08-01"], "belong together"),
-        (["--compare", "/nowhere.json"], "cannot be read"),
+        (["--month", "2026-13"], "argument --month: '2026-13' is no month; 2026-11 (Gregorian) or 1405-08 (Jalali) is"),
+        (["--from", "2026-02-30", "--to", "2026-03-01"], "argument --from: there is no day 2026-02-30"),
+        (["--from", "1405-08-01"], "invoice: --from and --to belong together"),
+        (["--month", "1405-08", "--to", "1405-08-01"], "invoice: --month stands alone"),
+        (["--from", "1405-08-02", "--to", "1405-08-01"], "invoice: the last day, 1405-08-01, is before the first"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(house: House, words: list[str], says: str) -> None:
-    code, _, told = house.run(*words)
+def test_a_period_that_is_none_is_misuse(
+    house: House, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        house.run(*words)
 
-    assert code == 1
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "usage: prosumer-agent" in told
     assert says in told
-    assert len(told.splitlines()) == 1
 
 
 def test_a_time_zone_that_is_none_is_a_bad_configuration(house: House) -> None:

@@ -91,6 +91,7 @@ def test_an_error_that_nobody_foresaw_is_not_hidden(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     "arguments",
     [[], ["fly"], ["keys"], ["keys", "import"], ["readings", "--limit", "0"], ["readings", "--since", "soon"],
+     ["readings", "--since", "253402300800"],
      ["probe", "usb0"], ["status", "--jsn"], ["keys", "import", "a", "--typed"]],
 )  # fmt: skip
 def test_misuse_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from agent.cli import buy, orders, redeem, sell, trading, wallet
 from agent.cli.arguments import parser
+from agent.cli.main import main
+from agent.cli.misuse import Misuse
 from agent.domain.amounts import told_kwh, told_money, typed_kwh, typed_money
 from agent.domain.errors import BadRequest, JournalBusy
 from agent.domain.market import Settlement
@@ -202,26 +204,26 @@ def test_the_cheapest_and_a_price_limit(room: Room) -> None:
     assert buy.planned(made, room.desk).call == BuyCall(NEIGHBOUR, 7, 1_000, 25)
     with pytest.raises(BadRequest, match="nobody else sells"):
         buy.planned(asked("buy", "--cheapest", "--energy", "1", "--most-price", "0.0024"), room.desk)
-    with pytest.raises(BadRequest, match="is not an amount of TOM"):
-        buy.planned(asked("buy", "--cheapest", "--energy", "1", "--most-price", "cheap"), room.desk)
+    with pytest.raises(Misuse, match="is finer than an amount of TOM can be"):
+        buy.planned(asked("buy", "--cheapest", "--energy", "1", "--most-price", "0." + "1" * 30), room.desk)
 
 
 @pytest.mark.parametrize(
-    ("words", "command", "told"),
+    ("words", "told"),
     [
-        (("sell", "--energy", "1"), sell.command, "--price"),
-        (("sell", "--cancel", "5", "--price", "1"), sell.command, "--price"),
-        (("buy", "--cheapest"), buy.command, "--energy"),
+        (("sell", "--energy", "1"), "--energy needs --price"),
+        (("sell", "--cancel", "5", "--price", "1"), "--cancel takes no --price"),
+        (("buy", "--cheapest"), "--cheapest needs --energy"),
     ],
 )
-def test_misuse_is_exit_code_2(
-    words: tuple[str, ...],
-    command: Callable[[argparse.Namespace], int],
-    told: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert command(asked(*words)) == 2
-    assert told in capsys.readouterr().err
+def test_misuse_is_exit_code_2(words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    says = capsys.readouterr().err
+    assert "usage: prosumer-agent" in says
+    assert f"error: {words[0]}: " in says
+    assert told in says
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,14 @@ def test_misuse_is_exit_code_2(
         ("sell", "--energy", "1.2345", "--price", "1"),
         ("sell", "--energy", "0", "--price", "1"),
         ("sell", "--energy", "1,5", "--price", "1"),
+        ("sell", "--energy", "1099511627.776", "--price", "1"),
+        ("sell", "--energy", "1", "--price=-1"),
+        ("sell", "--energy", "1", "--price", "cheap"),
         ("sell", "--energy", "1", "--price", "1", "--expires-in", "soon"),
+        ("sell", "--energy", "1", "--price", "1", "--expires-in", "0h"),
+        ("sell", "--energy", "1", "--price", "1", "--expires-in", "1min"),
+        ("sell", "--energy", "1", "--price", "1", "--expires-in", "31d"),
+        ("buy", f"{NEIGHBOUR}/7", "--most-price", "-1"),
         ("sell", "--cancel", "0"),
         ("buy",),
         ("buy", "7"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from agent.cli.misuse import Misuse
 from agent.compose import invoicing
 from agent.domain.billing import invoice
 from agent.domain.errors import BadRequest
@@ -20,7 +21,6 @@ from agent.domain.office_requests import KeptRequest, RequestKind, RequestState
 from agent.domain.personal_data import PersonalData
 from agent.domain.samples import MeterRole
 from agent.operator import invoices
-from agent.operator.answer import Misuse
 from agent.operator.arguments import parser
 from agent.operator.ports import Register
 from tests.fakes.billing import CONTRACT, HOUSE, OTHER, Life, lives
@@ -174,10 +174,17 @@ def test_whose_invoices_must_be_said_once() -> None:
             asked(*words)
 
 
+@pytest.mark.parametrize("words", [["--month", "2026-13"], ["--from", "x"], ["--to", "1"], ["--time-zone", "Teheran"]])
+def test_what_names_no_time_is_misuse(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        asked("--all", *words)
+    assert ended.value.code == 2
+
+
 def test_a_period_must_be_said() -> None:
     with pytest.raises(Misuse, match="--month"):
         invoices.run(asked("--all"))
-    with pytest.raises(BadRequest, match="belong together"):
+    with pytest.raises(Misuse, match="belong together"):
         invoices.run(asked("--all", "--from", "2026-11-01"))
-    with pytest.raises(BadRequest, match="stands alone"):
+    with pytest.raises(Misuse, match="stands alone"):
         invoices.run(asked("--all", "--month", "2026-11", "--to", "2026-11-01"))

@@ -127,6 +127,22 @@ def test_gas_has_a_quarter_to_spare_and_the_fee_its_offer(desk: Desk) -> None:
     assert desk.chain.sent == [f"3-{TO}--125000-201-7".encode()]
 
 
+def test_what_no_block_would_take_is_not_signed(desk: Desk) -> None:
+    poor = Sender(
+        desk.chain,
+        desk.key,
+        desk.shelf,
+        most_fee=99,
+        depth=0,
+        timeout_s=60.0,
+        monotonic=lambda: desk.now,
+        sleep=desk.pass_time,
+    )
+    with pytest.raises(BadRequest, match="gas costs 100 wei now, more than the 99 of --max-fee"):
+        poor.send(TO, b"\x01")
+    assert (desk.key.signed, desk.shelf.pending(), desk.chain.sent) == (0, None, [])
+
+
 def test_a_command_that_was_interrupted_sends_the_same_bytes(desk: Desk) -> None:
     desk.chain.mines = False
     desk.chain.faults = [Crash()]
