@@ -80,9 +80,9 @@ class DatabaseAsked:
     password_file: Path | None
     state: Path
 
-    def open(self) -> Database:
-        """The database with the collector's tables; see ``open_database`` for what is raised."""
-        return open_database(self.url, self.password_file, self.state, [COLLECTED])
+    def open(self, *, begins: bool) -> Database:
+        """The database with the collector's tables; see ``open_database`` for the argument and what is raised."""
+        return open_database(self.url, self.password_file, self.state, [COLLECTED], begins=begins)
 
 
 class Households(Protocol):

@@ -27,6 +27,6 @@ def add(commands: Commands, shared: Shared) -> None:
 def run(asked: argparse.Namespace) -> Answer:
     """Do what was asked."""
     how = approval(asked)
-    with opened(asked) as wiring, register(asked) as kept:
+    with opened(asked) as wiring, register(asked, begins=True) as kept:
         desk = Office(wiring.chain, wiring.deployments, kept, wiring.recover)
-        return Answer(desk.approve(sender(wiring, asked), desk.take_in(asked.request, how.at).number, how))
+        return Answer(desk.approve(sender(wiring, asked, begins=True), desk.take_in(asked.request, how.at).number, how))

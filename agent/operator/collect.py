@@ -112,7 +112,7 @@ def _collect(
 ) -> Answer:
     from agent.compose import collecting  # noqa: PLC0415 - as above
 
-    with place.open() as database:
+    with place.open(begins=True) as database:
         stage = collecting.open_collector(
             broker=broker,
             area=asked.area,
@@ -144,11 +144,12 @@ def report(place: DatabaseAsked, area: str | None) -> Answer:
         area: one area; None for all.
 
     Raises:
+        ConfigurationInvalid: there is no database.
         DatabaseUnavailable: it cannot be read just now.
     """
     from agent.compose import collecting  # noqa: PLC0415 - as above
 
-    with place.open() as database:
+    with place.open(begins=False) as database:
         accounts, unknown = collecting.reports(database, area).report()
     told: Told = {"households": [_account(one) for one in accounts], "refusedOfUnknown": unknown}
     return Answer(told, _text(accounts, unknown))

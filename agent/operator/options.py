@@ -13,6 +13,7 @@ from eth_utils.address import is_address, to_checksum_address
 
 from agent.cli.misuse import Misuse
 from agent.domain.amounts import typed_wei
+from agent.domain.errors import BadRequest
 from agent.domain.orders import MOST_ENERGY_WH, MOST_PRICE
 from agent.operator.ports import Register
 from agent.operator.sending import Sender
@@ -101,17 +102,28 @@ def opened(asked: argparse.Namespace) -> Iterator[Wiring]:
         yield wiring
 
 
-def sender(wiring: Wiring, asked: argparse.Namespace) -> Sender:
+def sender(wiring: Wiring, asked: argparse.Namespace, *, begins: bool = False) -> Sender:
     """What sends transactions for a command with ``Shared.key``; its key is opened here.
 
+    Args:
+        wiring: the command's parts.
+        asked: its arguments.
+        begins: whether the state directory may begin with this command; the default one always may.
+
     Raises:
+        BadRequest: there is no such state directory, so that what an interrupted command sent is not in it.
         KeystoreInvalid: the key cannot be opened.
         NodeUnavailable: the node did not tell its chain.
     """
+    state = asked.state_dir.expanduser()
+    if not begins and asked.state_dir != _DEFAULT_STATE and not state.is_dir():
+        raise BadRequest(
+            f"there is no folder {state}: name with --state-dir the one that deploy or approve made, or leave it out"
+        )
     return wiring.sender(
         keystore=asked.keystore,
         passphrase_file=asked.passphrase_file,
-        state=asked.state_dir.expanduser(),
+        state=state,
         most_fee=asked.max_fee,
         depth=asked.depth,
         timeout_s=asked.timeout,
@@ -119,17 +131,22 @@ def sender(wiring: Wiring, asked: argparse.Namespace) -> Sender:
 
 
 @contextmanager
-def register(asked: argparse.Namespace) -> Iterator[Register]:
+def register(asked: argparse.Namespace, *, begins: bool = False) -> Iterator[Register]:
     """What the registration office keeps, for a command with ``Shared.database`` and a state directory.
 
+    Args:
+        asked: its arguments.
+        begins: whether an office may begin with this command.
+
     Raises:
-        ConfigurationInvalid: the database's URL is wrong or holds a password.
+        ConfigurationInvalid: the database's URL is wrong or holds a password, or there is no such file.
         DatabaseUnavailable: it cannot be reached or is locked.
         DatabaseInvalid: it is another program's, damaged, or a newer release's.
     """
     from agent.compose.database import open_register  # noqa: PLC0415 - SQLAlchemy, only where it is needed
 
-    with open_register(asked.database, asked.database_password_file, asked.state_dir.expanduser()) as opened_register:
+    place = asked.database, asked.database_password_file, asked.state_dir.expanduser()
+    with open_register(*place, begins=begins) as opened_register:
         yield opened_register
 
 

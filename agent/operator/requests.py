@@ -133,7 +133,7 @@ def approval(asked: argparse.Namespace) -> office.Approval:
 
 def _add(asked: argparse.Namespace) -> Answer:
     close_process()
-    with opened(asked) as wiring, register(asked) as kept:
+    with opened(asked) as wiring, register(asked, begins=True) as kept:
         desk = office.Office(wiring.chain, wiring.deployments, kept, wiring.recover)
         taken = desk.take_in(asked.file, office.now())
     return Answer(_told(taken))

@@ -57,7 +57,10 @@ def hash_of(who: PersonalData, salt: bytes) -> str:
 
 
 def persons(place: DatabasePlace) -> list[tuple[object, ...]]:
-    with open_database(place.url, place.password_file, Path(), []) as database, database.reading() as connection:
+    with (
+        open_database(place.url, place.password_file, Path(), [], begins=False) as database,
+        database.reading() as connection,
+    ):
         rows = connection.execute(
             text("SELECT first_name, family_name, national_id FROM registration_person ORDER BY request")
         )
@@ -97,13 +100,13 @@ def test_a_request_is_taken_in_shown_and_approved(
 @on_one
 @pytest.mark.usefixtures("market")
 def test_what_is_not_there_is_named(desk: Office, tmp_path: Path) -> None:
+    code, _, says = desk.requests("add", str(tmp_path / "nothing.json"))
+    assert (code, "No such file" in says) == (1, True)
     assert desk.requests("list")[1] == {"requests": []}
     for words in (["show", "7"], ["approve", "7"], ["refuse", "7", "--why", "no"]):
         code, _, says = desk.requests(*words)
         assert code == 1
         assert "there is no request 7" in says
-    code, _, says = desk.requests("add", str(tmp_path / "nothing.json"))
-    assert (code, "No such file" in says) == (1, True)
 
 
 def test_a_refused_request_enrols_nobody(desk: Office, market: dict[str, Any]) -> None:
@@ -130,7 +133,7 @@ def test_an_edit_is_approved_again_and_replaces_the_profile(
     code, told, _ = desk.requests("approve", "1")
     assert (code, told["personalDataHash"]) == (0, hash_of(MINA, SALT))
     assert on_chain(desk, market) == hash_of(MINA, SALT) != before
-    with open_database(database_place.url, database_place.password_file, Path(), []) as database:
+    with open_database(database_place.url, database_place.password_file, Path(), [], begins=False) as database:
         rows = RegistrationRows(database)
         profile = rows.profile(market["chainId"], market["contract"], HOUSEHOLD.address)
         assert profile is not None
@@ -229,7 +232,7 @@ def test_a_document_that_was_changed_in_the_database_enrols_nobody(
     neighbour = Wallet.from_key("0x" + "09" * 32)
     desk.requests("add", str(desk.request(market, neighbour, serial="2")))
     with (
-        open_database(database_place.url, database_place.password_file, Path(), []) as database,
+        open_database(database_place.url, database_place.password_file, Path(), [], begins=False) as database,
         database.writing() as connection,
     ):
         connection.execute(
@@ -240,7 +243,7 @@ def test_a_document_that_was_changed_in_the_database_enrols_nobody(
     code, _, says = desk.requests("approve", "1")
     assert (code, "was changed in the database" in says) == (1, True)
     with (
-        open_database(database_place.url, database_place.password_file, Path(), []) as database,
+        open_database(database_place.url, database_place.password_file, Path(), [], begins=False) as database,
         database.writing() as connection,
     ):
         connection.execute(text("UPDATE registration_person SET document = replace(document, '8000', '9000')"))

@@ -36,20 +36,23 @@ class Database:
         url: ``sqlite:///FILE`` or ``postgresql://USER@HOST:PORT/NAME``, without a password.
         rooms: the tables that shall be there.
         password_file: PostgreSQL's password, one line, mode 0600; None where libpq finds it or none is needed.
+        begins: whether a file that is not there yet is made; else a mistyped place would look like an empty office.
 
     Raises:
-        ConfigurationInvalid: the URL is wrong or holds a password, or psycopg is not installed.
+        ConfigurationInvalid: the URL is wrong or holds a password, psycopg is not installed, or there is no such file.
         DatabaseUnavailable: it cannot be reached or is locked.
         DatabaseInvalid: it is another program's, damaged, or a newer release's.
     """
 
-    def __init__(self, url: str, rooms: Sequence[Room], *, password_file: Path | None = None) -> None:
+    def __init__(
+        self, url: str, rooms: Sequence[Room], *, password_file: Path | None = None, begins: bool = True
+    ) -> None:
         checked = engine_url(url, password_file)
         # For messages: a sqlite file's path, or user, host and database.
         self.name = str(
             URL.create(checked.get_backend_name(), checked.username, None, checked.host, checked.port, checked.database)
         )
-        self._engine = _sqlite(checked) if checked.drivername == "sqlite" else _postgresql(checked)
+        self._engine = _sqlite(checked, begins=begins) if checked.drivername == "sqlite" else _postgresql(checked)
         try:
             with self.writing() as connection:
                 bring_up(connection, rooms, self.name)
@@ -133,8 +136,13 @@ def insert_once(connection: Connection, table: Table, rows: Sequence[Row]) -> in
     return sum(connection.execute(statement, row).rowcount for row in rows)
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, *, begins: bool) -> Engine:
     path = Path(str(url.database))
+    if not begins and not path.exists():
+        right = "name the right folder with --state-dir, or the right file with --database"
+        raise ConfigurationInvalid(
+            [f"there is no database {path}: {right}; 'prosumer-operator requests add' begins one"]
+        )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Personal data: nobody else reads it, whatever the process's umask is. The log takes the file's mode.
