@@ -11,9 +11,10 @@ from agent import passphrase
 from agent.cli.findings import Finding, ok, problem, warning
 from agent.cli.ports import Broker, Inspection, MeterView, Nodes, NodeStatus
 from agent.cli.table import NOTHING, kwh
+from agent.domain.amounts import told_money
 from agent.domain.errors import AgentError, KeystoreInvalid, MeterSilent
 from agent.domain.fees import FeeQuote
-from agent.domain.market import HouseholdState
+from agent.domain.market import HouseholdState, Settlement
 from agent.domain.samples import Measured, MeterRole
 
 _FOREIGN = stat.S_IRWXG | stat.S_IRWXO
@@ -262,7 +263,7 @@ def enrolment(state: HouseholdState, rated_power_w: int, measured: Mapping[Meter
     return found
 
 
-def funds(balance: int, quote: FeeQuote, most: int) -> Finding:
+def funds(balance: int, quote: FeeQuote, most: int, unit: Settlement) -> Finding:
     """Whether the account can pay for its transactions."""
     price = quote.base_fee + quote.priority_fee
     if price == 0:
@@ -274,7 +275,7 @@ def funds(balance: int, quote: FeeQuote, most: int) -> Finding:
             "readings wait until it is cheaper; raise the limit if that lasts",
         )
     reports = balance // (price * _REPORT_GAS)
-    said = f"the account holds {balance} wei, enough for about {reports} transactions at today's price"
+    said = f"the account holds {told_money(balance, unit)}, enough for about {reports:,} transactions at today's price"
     if reports < 1:
         return problem("funds", said, "send it some of the chain's currency, or ask the distribution company")
     if reports < _REPORTS_IN_HAND:
@@ -290,7 +291,7 @@ def contract_side(
         found = enrolment(pool.household(), rated_power_w, measured)
         if pool.parameters().paused:
             found.append(warning("market", "the distribution company has paused it", "readings wait; nothing is lost"))
-        found.append(funds(pool.balance(), pool.fee_quote(), most_fee))
+        found.append(funds(pool.balance(), pool.fee_quote(), most_fee, pool.settlement()))
     except AgentError as error:
         return [problem("enrolment", f"could not be asked: {error}", "put the full nodes right first")]
     return found

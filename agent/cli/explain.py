@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 
 from agent.cli import table
-from agent.cli.settlement import WEI, settlement
+from agent.cli.settlement import settlement
 from agent.configuration import load
 from agent.domain.amounts import told_kwh, told_money, told_price
 from agent.domain.decisions import Act, Buy, Cancel, Decision, Offer, Redeem, Step, kind_of
-from agent.domain.market import Settlement
+from agent.domain.market import WEI, Settlement
 
 # The facts of a step in words; what their values are counted in is in the last part of their names, and those without
 # one are prices.

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 from agent.cli import periods, table
 from agent.cli.invoice_screen import Speaking, told, told_differences
-from agent.cli.settlement import WEI, settlement
+from agent.cli.settlement import settlement
 from agent.configuration import Configuration, load
 from agent.domain import invoice_document
 from agent.domain.billing import invoice
 from agent.domain.errors import BadRequest, NotYet
 from agent.domain.invoice_document import Difference, Issued
 from agent.domain.invoices import Book, Invoice, Period
+from agent.domain.market import WEI
 from agent.domain.market_events import MarketEvent
 
 DONE, DIFFERENT = 0, 1

@@ -12,7 +12,7 @@ from typing import Protocol
 from agent.domain.fees import FeeQuote
 from agent.domain.lies import Lie
 from agent.domain.lines import Line
-from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.market import Head, HouseholdState, Parameters, Settlement
 from agent.domain.outbox import State
 from agent.domain.readings import Flags, ReadingState
 from agent.domain.registers import RegisterState
@@ -155,6 +155,9 @@ class Nodes(Protocol):
 
     def fee_quote(self) -> FeeQuote:
         """What gas costs."""
+
+    def settlement(self) -> Settlement:
+        """What the market's money is called on screens."""
 
     def close(self) -> None:
         """Give up all connections."""

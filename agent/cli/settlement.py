@@ -6,10 +6,7 @@ import sys
 
 from agent.configuration import Configuration
 from agent.domain.errors import NodeUnavailable
-from agent.domain.market import Settlement
-
-WEI = Settlement(name="wei", symbol="wei", decimals=0)
-"""The figures as the chain has them."""
+from agent.domain.market import WEI, Settlement
 
 
 def settlement(configuration: Configuration) -> Settlement:

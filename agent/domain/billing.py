@@ -22,6 +22,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from agent.domain.amounts import told_kwh
 from agent.domain.errors import BadRequest
 from agent.domain.invoices import (
     Book,
@@ -284,5 +285,5 @@ def _with_register(point: RegisterPoint, meter: MeterRole, register_wh: int) -> 
 
 
 def _told(epoch: int, point: RegisterPoint) -> str:
-    registers = f"{point.produced_wh} and {point.consumed_wh} Wh"
+    registers = f"{told_kwh(point.produced_wh)} and {told_kwh(point.consumed_wh)}"
     return f"{registers} at {point.taken_at} of epoch {epoch} (in {point.place.tx_hash})"

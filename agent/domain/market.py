@@ -39,6 +39,10 @@ class Settlement:
     decimals: int
 
 
+WEI = Settlement(name="wei", symbol="wei", decimals=0)
+"""The figures as the chain has them, where nobody can say what its money is called."""
+
+
 @dataclass(frozen=True, slots=True)
 class HouseholdState:
     """What the contract holds of one household.

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from agent.operator.answer import Answer
+from agent.operator.deployed import unit_here
 from agent.operator.office import Office
 from agent.operator.options import Commands, Shared, add_command, opened, register, sender
 from agent.operator.requests import approval, approval_options
@@ -29,4 +30,5 @@ def run(asked: argparse.Namespace) -> Answer:
     how = approval(asked)
     with opened(asked) as wiring, register(asked, begins=True) as kept:
         desk = Office(wiring.chain, wiring.deployments, kept, wiring.recover)
-        return Answer(desk.approve(sender(wiring, asked, begins=True), desk.take_in(asked.request, how.at).number, how))
+        unit, sending = unit_here(wiring.chain, wiring.deployments), sender(wiring, asked, begins=True)
+        return Answer(desk.approve(sending, desk.take_in(asked.request, how.at).number, how), unit=unit)

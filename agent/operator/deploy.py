@@ -114,7 +114,7 @@ def run(asked: argparse.Namespace) -> Answer:
         settlement=Settlement(asked.settlement_name, asked.settlement_symbol, asked.settlement_decimals),
     )
     with opened(asked) as wiring:
-        sending, files = sender(wiring, asked, begins=True), wiring.deployments
+        sending, files = sender(wiring, asked, begins=True, unit=market.settlement), wiring.deployments
         told = deploy(wiring.chain, sending, files, market, epoch=asked.epoch, again=asked.again)
     rows = Answer({name: value for name, value in told.items() if name != "toml"})
     return Answer(told, f"{rows}\n\n# For the households' configuration:\n{told['toml']}")

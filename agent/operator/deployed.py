@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.domain.deployment import Deployed
 from agent.domain.errors import BadRequest
+from agent.domain.market import Settlement
 from agent.operator.ports import Chain, Deployments
 
 
@@ -23,3 +24,12 @@ def deployed_here(chain: Chain, deployments: Deployments) -> Deployed:
     if (code := chain.code_hash(pin.contract)) != pin.code_hash:
         raise BadRequest(f"the code at {pin.contract} hashes to {code}; the deployed market's to {pin.code_hash}")
     return deployed
+
+
+def unit_here(chain: Chain, deployments: Deployments) -> Settlement:
+    """What money is called on the screens of the market on the node's chain.
+
+    Raises:
+        BadRequest: there is none, or the node's chain or code is another.
+    """
+    return chain.settlement(deployed_here(chain, deployments).pin.contract)

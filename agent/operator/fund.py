@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from agent.operator.answer import Answer, Told
-from agent.operator.deployed import deployed_here
+from agent.operator.deployed import deployed_here, unit_here
 from agent.operator.households import enrolled
 from agent.operator.office import top_up
 from agent.operator.options import Commands, Shared, account, add_command, opened, sender, wei
@@ -28,9 +28,9 @@ def add(commands: Commands, shared: Shared) -> None:
 def run(asked: argparse.Namespace) -> Answer:
     """Do what was asked."""
     with opened(asked) as wiring:
-        return Answer(
-            fund(wiring.chain, sender(wiring, asked), wiring.deployments, asked.household, amount=asked.amount)
-        )
+        sending, files = sender(wiring, asked), wiring.deployments
+        unit = unit_here(wiring.chain, files)
+        return Answer(fund(wiring.chain, sending, files, asked.household, amount=asked.amount), unit=unit)
 
 
 def fund(chain: Chain, sending: Sender, deployments: Deployments, household: str, *, amount: int) -> Told:

@@ -14,6 +14,7 @@ from eth_utils.address import is_address, to_checksum_address
 from agent.cli.misuse import Misuse
 from agent.domain.amounts import typed_wei
 from agent.domain.errors import BadRequest
+from agent.domain.market import Settlement
 from agent.domain.orders import MOST_ENERGY_WH, MOST_PRICE
 from agent.operator.ports import Register
 from agent.operator.sending import Sender
@@ -102,13 +103,16 @@ def opened(asked: argparse.Namespace) -> Iterator[Wiring]:
         yield wiring
 
 
-def sender(wiring: Wiring, asked: argparse.Namespace, *, begins: bool = False) -> Sender:
+def sender(
+    wiring: Wiring, asked: argparse.Namespace, *, begins: bool = False, unit: Settlement | None = None
+) -> Sender:
     """What sends transactions for a command with ``Shared.key``; its key is opened here.
 
     Args:
         wiring: the command's parts.
         asked: its arguments.
         begins: whether the state directory may begin with this command; the default one always may.
+        unit: what money is called on screens; None for what the deployed market says.
 
     Raises:
         BadRequest: there is no such state directory, so that what an interrupted command sent is not in it.
@@ -127,6 +131,7 @@ def sender(wiring: Wiring, asked: argparse.Namespace, *, begins: bool = False) -
         most_fee=asked.max_fee,
         depth=asked.depth,
         timeout_s=asked.timeout,
+        unit=unit,
     )
 
 

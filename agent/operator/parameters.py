@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agent.cli.misuse import Misuse
 from agent.operator.answer import Answer, Told
-from agent.operator.deployed import deployed_here
+from agent.operator.deployed import deployed_here, unit_here
 from agent.operator.options import (
     PRICES,
     Commands,
@@ -79,9 +79,11 @@ def run(asked: argparse.Namespace) -> Answer:
     if not change.empty and asked.keystore is None:
         raise Misuse("--keystore is needed, since it signs a transaction")
     with opened(asked) as wiring:
-        if change.empty:
-            return Answer(show_parameters(wiring.chain, wiring.deployments))
-        return Answer(set_parameters(wiring.chain, sender(wiring, asked), wiring.deployments, change))
+        chain, files = wiring.chain, wiring.deployments
+        sending = None if change.empty else sender(wiring, asked)
+        unit = unit_here(chain, files)
+        told = show_parameters(chain, files) if sending is None else set_parameters(chain, sending, files, change)
+        return Answer(told, unit=unit)
 
 
 def show_parameters(chain: Chain, deployments: Deployments) -> Told:

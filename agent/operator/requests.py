@@ -12,6 +12,7 @@ from agent.domain.errors import BadRequest
 from agent.domain.office_requests import KeptRequest, RequestState, refusable
 from agent.operator import office
 from agent.operator.answer import Answer, Told
+from agent.operator.deployed import unit_here
 from agent.operator.enrolment import connection_of
 from agent.operator.options import (
     Commands,
@@ -187,7 +188,8 @@ def _approve(asked: argparse.Namespace) -> Answer:
     how = approval(asked)
     with opened(asked) as wiring, register(asked) as kept:
         desk = office.Office(wiring.chain, wiring.deployments, kept, wiring.recover)
-        return Answer(desk.approve(sender(wiring, asked), asked.number, how))
+        unit, sending = unit_here(wiring.chain, wiring.deployments), sender(wiring, asked)
+        return Answer(desk.approve(sending, asked.number, how), unit=unit)
 
 
 def _refuse(asked: argparse.Namespace) -> Answer:

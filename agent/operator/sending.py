@@ -13,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.domain.amounts import told_money
 from agent.domain.errors import BadRequest, Halted, NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import offer
+from agent.domain.market import Settlement
 from agent.domain.outbox import Inclusion
 from agent.operator.ports import Chain, Key
 
@@ -113,6 +115,7 @@ class Sender:
         most_fee: the most for a unit of gas, wei.
         depth: blocks wanted on top.
         timeout_s: how long to wait for a transaction, seconds.
+        unit: asks what money is called on screens.
         monotonic: seconds that never step.
         sleep: waits some seconds.
     """
@@ -126,6 +129,7 @@ class Sender:
         most_fee: int,
         depth: int,
         timeout_s: float,
+        unit: Callable[[], Settlement],
         monotonic: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
@@ -135,6 +139,7 @@ class Sender:
         self._most_fee = most_fee
         self._depth = depth
         self._timeout_s = timeout_s
+        self._unit = unit
         self._monotonic = monotonic
         self._sleep = sleep
 
@@ -203,7 +208,8 @@ class Sender:
             )
         fee = offer(quote, self._most_fee)
         if (cost := gas * fee.max_fee + value) > (balance := self._chain.balance(self.address)):
-            raise BadRequest(f"account {self.address} holds {balance} wei and needs {cost}: fund it")
+            held, needed = (told_money(wei, self._unit()) for wei in (balance, cost))
+            raise BadRequest(f"account {self.address} holds {held} and needs {needed}: fund it")
         nonce = self._chain.nonce(self.address, pending=True)
         tx_hash, raw = self._key.sign_transaction(nonce, to, data, gas, fee, value)
         pending = Pending(intent, nonce, tx_hash, raw)

@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from agent.compose import office
+from agent.domain.market import Settlement
+from agent.operator.deployed import unit_here
 from agent.operator.ports import Chain, Deployments
 from agent.operator.sending import Sender, Shelf
 
@@ -48,8 +50,18 @@ class Wiring:
         most_fee: int,
         depth: int,
         timeout_s: float,
+        unit: Settlement | None,
     ) -> Sender:
         """What sends transactions, its key opened for the node's chain.
+
+        Args:
+            keystore: the operator's.
+            passphrase_file: the keystore's; None for the other ways to get it.
+            state: keeps what was sent until it is mined.
+            most_fee: the most for a unit of gas, wei.
+            depth: blocks wanted on top.
+            timeout_s: how long to wait for a transaction, seconds.
+            unit: what money is called on screens; None for what the deployed market says.
 
         Raises:
             KeystoreInvalid: the key cannot be opened.
@@ -64,6 +76,7 @@ class Wiring:
             most_fee=most_fee,
             depth=depth,
             timeout_s=timeout_s,
+            unit=lambda: unit_here(self._chain, self.deployments) if unit is None else unit,
             monotonic=time.monotonic,
             sleep=time.sleep,
         )

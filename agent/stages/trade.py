@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from agent.domain.amounts import told_kwh
 from agent.domain.decisions import (
     Act,
     Buy,
@@ -309,10 +310,10 @@ def _as_planned(act: Act, plan: Plan) -> Act:
 def _told(act: Act) -> str:
     match act:
         case Redeem():
-            return f"{Kind.REDEEM} {act.energy_wh} Wh"
+            return f"{Kind.REDEEM} {told_kwh(act.energy_wh)}"
         case Offer():
-            return f"{Kind.OFFER} {act.energy_wh} Wh as order {act.number}"
+            return f"{Kind.OFFER} {told_kwh(act.energy_wh)} as order {act.number}"
         case Cancel():
             return f"{Kind.CANCEL} order {act.number}"
         case Buy():
-            return f"{Kind.BUY} {act.energy_wh} Wh of order {act.seller}/{act.number}"
+            return f"{Kind.BUY} {told_kwh(act.energy_wh)} of order {act.seller}/{act.number}"

@@ -12,7 +12,7 @@ from agent.cli.findings import Finding, Level, failed, ok, problem, told, warnin
 from agent.cli.inspections import points, settings
 from agent.domain.errors import BrokerUnavailable, KeystoreInvalid, MeterMisconfigured, MeterSilent, NodeUnavailable
 from agent.domain.fees import FeeQuote
-from agent.domain.market import Head, HouseholdState, Parameters
+from agent.domain.market import Head, HouseholdState, Parameters, Settlement
 from agent.domain.samples import Measured, MeterRole
 
 ACCOUNT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
@@ -70,6 +70,7 @@ class Meter:
     def close(self) -> None: ...
 
 
+TOMAN = Settlement("Toman", "IRT", 18)
 HEAD = Head(12, "0x", 1_000_000)
 
 
@@ -106,6 +107,9 @@ class Pool:
 
     def fee_quote(self) -> FeeQuote:
         return FeeQuote(10**9, 10**9)
+
+    def settlement(self) -> Settlement:
+        return TOMAN
 
     def close(self) -> None: ...
 
@@ -301,9 +305,15 @@ def test_swapped_meters_are_named_as_what_they_look_like() -> None:
     assert "swapped" in found[1].advice
 
 
+def test_money_is_told_in_the_markets_unit() -> None:
+    found = checks.contract_side(Pool(wei=1_234_500 * 10**15), 15_000, 10**11, {MeterRole.PRODUCTION: MEASURED})
+
+    assert found[-1].said == "the account holds 1,234.5 IRT, enough for about 13,716,666 transactions at today's price"
+
+
 def test_free_and_too_dear_gas() -> None:
-    assert "cost nothing" in checks.funds(0, FeeQuote(0, 0), 0).said
-    assert checks.funds(10**18, FeeQuote(100, 1), 99).level is Level.WARNING
+    assert "cost nothing" in checks.funds(0, FeeQuote(0, 0), 0, TOMAN).said
+    assert checks.funds(10**18, FeeQuote(100, 1), 99, TOMAN).level is Level.WARNING
 
 
 @dataclass

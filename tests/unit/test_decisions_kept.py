@@ -19,9 +19,8 @@ from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
 from agent.cli import explain, orders
 from agent.cli.arguments import parser
-from agent.cli.settlement import WEI
 from agent.domain.decisions import Buy, Cancel, Decision, Offer, Redeem, Step
-from agent.domain.market import Settlement
+from agent.domain.market import WEI, Settlement
 from agent.stages.retain import Retain
 from tests.fakes.world import HOUSEHOLD, MIDNIGHT_S, FakeClock
 

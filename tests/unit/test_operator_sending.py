@@ -10,11 +10,12 @@ import pytest
 
 from agent.domain.errors import BadRequest, Halted, NodeUnavailable, NotYet, Rejected
 from agent.domain.fees import Fee, FeeQuote
-from agent.domain.market import Head
+from agent.domain.market import Head, Settlement
 from agent.domain.outbox import Inclusion
 from agent.operator.sending import Pending, Sender, Shelf
 
 TO = "0x" + "22" * 20
+TOMAN = Settlement("Toman", "IRT", 18)
 
 
 class Crash(Exception):
@@ -100,6 +101,7 @@ class Desk:
             most_fee=10**12,
             depth=depth,
             timeout_s=60.0,
+            unit=lambda: TOMAN,
             monotonic=lambda: self.now,
             sleep=self.pass_time,
         )
@@ -135,6 +137,7 @@ def test_what_no_block_would_take_is_not_signed(desk: Desk) -> None:
         most_fee=99,
         depth=0,
         timeout_s=60.0,
+        unit=lambda: TOMAN,
         monotonic=lambda: desk.now,
         sleep=desk.pass_time,
     )
@@ -262,7 +265,7 @@ def test_a_revert_that_would_pass_now_is_tried_again_by_a_person(desk: Desk) -> 
 
 def test_an_account_that_cannot_pay_is_named(desk: Desk) -> None:
     desk.chain.held = 5
-    with pytest.raises(BadRequest, match="holds 5 wei and needs"):
+    with pytest.raises(BadRequest, match=r"holds 0\.000000000000000005 IRT and needs"):
         desk.sender.send(TO, b"\x01")
     assert desk.key.signed == 0
 

@@ -368,8 +368,8 @@ def test_it_speaks_when_it_acts_or_its_reasons_change(home: Ruled) -> None:
 
     assert home.events.names().count("rule.decided") == said + 2
     assert home.events.last("rule.decided")["acts"] == [
-        "redeem 200 Wh",
-        f"offer 800 Wh as order {home.acts()[-1].number}",
+        "redeem 0.200 kWh",
+        f"offer 0.800 kWh as order {home.acts()[-1].number}",
     ]
 
 
