@@ -44,7 +44,7 @@ from tests.integration.test_operator_commands import Office, office
 
 __all__ = ["office"]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 FEED_IN, RETAIL, SERVICE = 10**12, 5 * 10**12, 10**11
 PERIOD_S = 900

@@ -22,7 +22,7 @@ from tests.integration.trading_house import House, moved_in
 
 __all__ = ["office"]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
 BUYER: LocalAccount = Wallet.from_key("0x" + "08" * 32)
 

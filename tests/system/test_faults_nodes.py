@@ -15,6 +15,8 @@ from simulators.proxy import RpcMode, RpcProxy
 from simulators.rig import AREA, Rig, Scene, stop_agent
 from tests.system.agreement import assert_agreement, come_to_rest, wait_for_log
 
+pytestmark = [pytest.mark.integration, pytest.mark.waiting]
+
 PERIOD_S = 2
 
 
@@ -38,7 +40,6 @@ def _reply_lost(proxy: RpcProxy) -> None:
     proxy.set_mode(RpcMode.DROP_REPLY, methods=["eth_sendRawTransaction"])
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize(
     "fault",
     [
