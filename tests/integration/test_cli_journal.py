@@ -1,11 +1,16 @@
-"""Commands that look into a journal, and the one that changes it."""
+"""Commands that look into a journal, and the one that changes it.
+
+They run in this process, since what starting one costs is not what is tested here.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +19,7 @@ import pytest
 from agent.adapters.journal import open_journal
 from agent.adapters.lie_rows import LieRows
 from agent.adapters.outbox_rows import OutboxRows
+from agent.cli.main import main
 from agent.compose.pins import judge
 from agent.configuration import load
 from agent.domain.lies import Lie
@@ -25,6 +31,7 @@ HASH = "0x" + "ab" * 32
 PATIENCE_S = 60
 ANOTHER_NODE = '[[chain.nodes]]\nurl = "http://127.0.0.1:2"\narea = "north"\n'
 PINS = f'consensus = "clique"\nepoch = 30000\nvalidators = ["{ACCOUNT}"]'
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -60,20 +67,26 @@ directory = "{tmp_path}/state"
     return path
 
 
-def run(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "agent", "--config", str(file), *arguments],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def run(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # no terminal, also where pytest has one
+
+    def carried_out(*arguments: str) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        code = main(["--config", str(file), *arguments])
+        told = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, told.out, told.err)
+
+    return carried_out
 
 
-def test_a_halt_is_shown_and_ended_only_when_asked(file: Path) -> None:
-    shown = run(file, "status")
-    unasked = run(file, "keys", "resume")
-    still = json.loads(run(file, "status", "--json").stdout)
-    resumed = run(file, "keys", "resume", "--yes")
-    after = json.loads(run(file, "status", "--json").stdout)
-    again = run(file, "keys", "resume")
+def test_a_halt_is_shown_and_ended_only_when_asked(run: Run) -> None:
+    shown = run("status")
+    unasked = run("keys", "resume")
+    still = json.loads(run("status", "--json").stdout)
+    resumed = run("keys", "resume", "--yes")
+    after = json.loads(run("status", "--json").stdout)
+    again = run("keys", "resume")
 
     assert shown.returncode == 0, shown.stderr
     assert "SUBMISSION IS HALTED: nonce 5 was used by a stranger" in shown.stdout
@@ -84,15 +97,15 @@ def test_a_halt_is_shown_and_ended_only_when_asked(file: Path) -> None:
     assert again.stdout == "Submission is not halted.\n"
 
 
-def test_a_node_that_the_agent_caught_lying_is_shown_and_not_asked(file: Path) -> None:
+def test_a_node_that_the_agent_caught_lying_is_shown_and_not_asked(file: Path, run: Run) -> None:
     with closing(open_journal(file.parent / "state")[0]) as journal:
         now = int(time.time())
         LieRows(journal).begin(judge(load(file, {}).chain))
         LieRows(journal).keep(Lie(now, now + 3_600, "127.0.0.1:1", "north", "its seal is nobody's", '{"number":"0x1"}'))
 
-    shown = run(file, "status")
-    told = json.loads(run(file, "status", "--json").stdout)
-    found = json.loads(run(file, "check", "--json").stdout)["findings"]
+    shown = run("status")
+    told = json.loads(run("status", "--json").stdout)
+    found = json.loads(run("check", "--json").stdout)["findings"]
 
     assert "its seal is nobody's" in shown.stdout
     assert told["lies"][0]["told"] == '{"number":"0x1"}'
@@ -101,14 +114,14 @@ def test_a_node_that_the_agent_caught_lying_is_shown_and_not_asked(file: Path) -
 
     corrected = file.read_text(encoding="utf-8").replace("unproven = true", PINS) + ANOTHER_NODE
     file.write_text(corrected, encoding="utf-8")
-    found = json.loads(run(file, "check", "--json").stdout)["findings"]
+    found = json.loads(run("check", "--json").stdout)["findings"]
     (node,) = [one for one in found if one["part"] == "full node 127.0.0.1:1"]
     assert "cannot be reached" in node["said"], "by other pins it may have told the truth"
 
 
-def test_an_empty_journal_has_no_readings(file: Path) -> None:
-    assert "no reading yet" in run(file, "readings").stdout
-    assert json.loads(run(file, "readings", "--json").stdout) == {"unproven": True, "readings": []}
+def test_an_empty_journal_has_no_readings(run: Run) -> None:
+    assert "no reading yet" in run("readings").stdout
+    assert json.loads(run("readings", "--json").stdout) == {"unproven": True, "readings": []}
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(file: Path) -> None:
@@ -121,16 +134,16 @@ def test_a_reader_that_has_seen_enough_is_no_error(file: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("orders",), ("wallet",), ("sell", "--energy", "1", "--price", "1", "--yes")])
-def test_trading_says_what_is_missing(file: Path, command: tuple[str, ...]) -> None:
+def test_trading_says_what_is_missing(file: Path, run: Run, command: tuple[str, ...]) -> None:
     """No node, a journal of another release, no journal: each in words, and none in a traceback."""
-    away = run(file, *command)
+    away = run(*command)
     journal, _ = open_journal(file.parent / "state")
     journal.execute("PRAGMA user_version = 1")
     journal.close()
-    older = run(file, *command)
+    older = run(*command)
     for part in (file.parent / "state").iterdir():
         part.unlink()
-    missing = run(file, *command)
+    missing = run(*command)
 
     for told, words in ((away, "no full node gave a usable answer"), (older, "restart the agent"), (missing, "once")):
         assert (told.returncode, told.stdout) == (1, "")

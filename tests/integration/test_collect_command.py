@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.broker_place import Place, Tls
+from agent.operator.__main__ import main
 from simulators.broker import Broker, Security
 from simulators.certificates import Authority
 from tests.integration.collector_line import (
@@ -144,6 +144,25 @@ def test_the_command_with_tls_ends_cleanly_and_reports(tmp_path: Path, database_
     assert (one["household"], one["acknowledged"], one["refused"]) == (HOUSEHOLD, {"epoch": 1, "sequence": 2}, {})
 
 
+@pytest.fixture
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[list[str]], tuple[object, str]]:
+    """Exit code and words of a command that does not get as far as to collect: it runs in this process."""
+
+    def carried_out(words: list[str]) -> tuple[object, str]:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        try:
+            code: object = main(["collect", *words])
+        except SystemExit as misuse:
+            code = misuse.code
+        told = capsys.readouterr()
+        assert told.out == ""
+        return code, " ".join(told.err.split())
+
+    return carried_out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -156,10 +175,9 @@ def test_the_command_with_tls_ends_cleanly_and_reports(tmp_path: Path, database_
         (["--broker", "mqtt://127.0.0.1", *MARKET_WORDS[1:], "--area", "a/b"], 78, "--area 'a/b'"),
     ],
 )
-def test_what_is_wrong_on_the_command_line_is_named(tmp_path: Path, words: list[str], code: int, said: str) -> None:
-    environment = os.environ | {"HOME": str(tmp_path)}
-    done = subprocess.run(
-        command(*words), cwd=ROOT, check=False, capture_output=True, text=True, env=environment, timeout=60
-    )
-    assert done.returncode == code
-    assert said in " ".join(done.stderr.split())
+def test_what_is_wrong_on_the_command_line_is_named(
+    refused: Callable[[list[str]], tuple[object, str]], words: list[str], code: int, said: str
+) -> None:
+    ended, told = refused(words)
+    assert ended == code
+    assert said in told
