@@ -44,7 +44,7 @@ def _export(asked: argparse.Namespace) -> int:
     if asked.json:
         print(table.as_json({"file": output, "source": found.source, "outcome": checked.verdict.outcome}))
     else:
-        print(f"{output}, from {found.source}.\n{evidence_screen.told(checked)}")
+        print(f"{output}, from {found.source}.\n{evidence_screen.exported(checked, linked=asked.linked)}")
     return PROVEN if checked.verdict.outcome is Outcome.PROVEN else NOT_PROVEN
 
 

@@ -30,6 +30,10 @@ _REFUSED = (
     "The file was changed on its way, or it is not of these pins. If validators changed since they were pinned, ask for"
     " the evidence with --linked, or take the pins of its time."
 )
+_ELSEWHERE = (
+    "The file is written, and right by the validators that the agent has followed; those pinned at first did not seal"
+    " its blocks. Whoever has the pins of its time can verify it; one exported with --linked, anybody with the first."
+)
 Pairs = list[tuple[str, object]]
 
 
@@ -76,11 +80,21 @@ class Checked(Protocol):
 # --- For a person ---
 
 
-def told(checked: Checked) -> str:
-    """The verdict in plain words: what is proven, by whom it is sealed, and what is not shown."""
+def exported(checked: Checked, *, linked: bool) -> str:
+    """The same of a file that was exported and checked just now: nobody changed it on its way."""
+    return told(checked, _REFUSED if linked else _ELSEWHERE)
+
+
+def told(checked: Checked, refused: str = _REFUSED) -> str:
+    """The verdict in plain words: what is proven, by whom it is sealed, and what is not shown.
+
+    Args:
+        checked: evidence that was looked at.
+        refused: what to do where it is refused.
+    """
     verdict = checked.verdict
     if verdict.outcome is Outcome.REFUSED:
-        return f"REFUSED: {' '.join(verdict.lacks)}\n{_REFUSED}"
+        return f"REFUSED: {' '.join(verdict.lacks)}\n{refused}"
     lacks = verdict.lacks
     if verdict.outcome is Outcome.PROVEN:
         head = "PROVEN by the pins alone; no full node was asked."

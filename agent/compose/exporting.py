@@ -13,13 +13,14 @@ import structlog
 from agent.adapters import private_files
 from agent.compose import parts
 from agent.compose.looking import open_journal_view
-from agent.compose.proving import head_check_by, pins_now
+from agent.compose.proving import head_check_by, known_by
 from agent.configuration import Configuration
 from agent.domain.errors import BadEvidence, BadRequest, NodeUnavailable
 from agent.domain.outbox import Entry
 from agent.light import evidence_file
-from agent.light.evidence import Evidence, Pins
+from agent.light.evidence import Evidence
 from agent.proving import exporting
+from agent.proving.exporting import Known
 from agent.proving.questions import Source
 
 __all__ = ["Export", "export_readings", "export_transaction", "save"]
@@ -61,11 +62,10 @@ def export_transaction(configuration: Configuration, tx_hash: str, *, linked: bo
         if kept is not None:
             return Export(kept, "the journal")
         hashes = _hashes(entry)
-        pins = pins_now(configuration, view.place())
+        known = known_by(configuration, view.place(), linked=linked)
     finally:
         view.close()
-    first = pins_now(configuration, None) if linked else None
-    return _asked(configuration, pins, lambda source: exporting.of_transaction(source, pins, hashes, linked=first))
+    return _asked(configuration, known, lambda source: exporting.of_transaction(source, known, hashes))
 
 
 def export_readings(configuration: Configuration, *, linked: bool) -> Export:
@@ -76,13 +76,12 @@ def export_readings(configuration: Configuration, *, linked: bool) -> Export:
     """
     view = open_journal_view(configuration)
     try:
-        kept, pins = view.slot_evidence(), pins_now(configuration, view.place())
+        kept, known = view.slot_evidence(), known_by(configuration, view.place(), linked=linked)
     finally:
         view.close()
     account, depth = configuration.household.account, configuration.chain.depth
-    first = pins_now(configuration, None) if linked else None
     try:
-        return _asked(configuration, pins, lambda source: exporting.of_slot(source, pins, account, depth, linked=first))
+        return _asked(configuration, known, lambda source: exporting.of_slot(source, known, account, depth))
     except NodeUnavailable:
         if kept is None or linked:
             raise
@@ -105,9 +104,9 @@ def _hashes(entry: Entry) -> list[str]:
     return list(dict.fromkeys([entry.inclusion.tx_hash, *(attempt.tx_hash for attempt in entry.attempts)]))
 
 
-def _asked(configuration: Configuration, pins: Pins, gather: Callable[[Source], Evidence]) -> Export:
+def _asked(configuration: Configuration, known: Known, gather: Callable[[Source], Evidence]) -> Export:
     log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=_QUIET)
-    nodes = parts.open_nodes(configuration, log, check_head=head_check_by(pins))
+    nodes = parts.open_nodes(configuration, log, check_head=head_check_by(known.at(None)))
     problems = []
     try:
         nodes.statuses()

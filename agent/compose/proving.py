@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent.adapters.chain_rows import ChainRows
 from agent.adapters.evidence_rows import EvidenceRows
@@ -19,9 +19,11 @@ from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus
 from agent.proving import places
+from agent.proving.exporting import Known
 from agent.proving.following import Following
 from agent.proving.heads import head_check
 from agent.proving.pinned import contradictions
+from agent.proving.places import Followed
 from agent.proving.prover import Prover
 from agent.proving.validators import Validators
 from agent.stages.ports import Clock, Events
@@ -88,23 +90,30 @@ def open_proving(
     return Proving(nodes, prover, following)
 
 
-def pins_now(configuration: Configuration, kept: str | None) -> Pins:
-    """The pins, with the validators as the agent has followed them: for commands beside it.
+def known_by(configuration: Configuration, kept: str | None, *, linked: bool) -> Known:
+    """What evidence is exported by: the pins, with the validators as the agent has followed them.
 
     Args:
         configuration: what was pinned.
         kept: the journal's place, as text; None if there is none.
+        linked: whether every header since the pinned block is to be there.
     """
     pins = parts.light_pins(configuration)
     if pins is None:
-        return unsealed(configuration.chain)
-    if kept is None:
-        return pins
+        pins = unsealed(configuration.chain)
+    return Known.followed(pins, _followed(pins, kept), linked=linked)
+
+
+def pins_now(configuration: Configuration, kept: str | None) -> Pins:
+    """The pins, with the validators as the agent has followed them: for commands beside it."""
+    return known_by(configuration, kept, linked=False).at(None)
+
+
+def _followed(pins: Pins, kept: str | None) -> Followed:
     try:
-        known = places.read(kept, pins).place.validators
+        return places.begun(pins) if kept is None else places.read(kept, pins)
     except BadEvidence:  # of other pins: the agent begins anew too, and says so
-        return pins
-    return replace(pins, place=replace(pins.place, validators=known))
+        return places.begun(pins)
 
 
 def pins_against_chain(configuration: Configuration, nodes: NodePool) -> list[str]:

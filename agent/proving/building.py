@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.domain.outbox import Inclusion
@@ -15,9 +15,6 @@ from agent.light.receipts import transactions_trie
 from agent.light.state import Account, HouseholdSlot
 from agent.proving.questions import NotThere, Questions, Told
 
-At = Callable[[int | None], Pins]
-"""Pins with those who might seal a block of this number; with those of now, where it is not said."""
-
 # Full nodes keep the state of 128 blocks as a rule. What is asked to lie deeper is so by the number of its block.
 _MOST_BACK = 96
 
@@ -27,24 +24,42 @@ def followers(pins: Pins) -> int:
     return len(pins.place.validators) // 2 if pins.rules.consensus is Consensus.CLIQUE else 0
 
 
-def slot(questions: Questions, at: At, household: str, depth: int) -> Evidence:
-    """Evidence of a household's account and slot, as the newest block that lies deep enough has them.
+def most_headers(pins: Pins) -> int:
+    """How many headers are gathered at most, so that a block is vouched for: a turn of all, though as many joined."""
+    return 1 + 2 * len(pins.place.validators) if pins.rules.consensus is Consensus.CLIQUE else 1
+
+
+def deep_enough(questions: Questions, pins: Pins, depth: int) -> int:
+    """The number of the newest block that lies deep enough to be proven, and is none of the pinned genesis.
 
     Args:
         questions: whom to ask.
-        at: by what the chain is known at a block.
-        household: the account, ``0x`` hex.
+        pins: with the validators of now.
         depth: blocks on top, as far as full nodes keep their state.
 
     Raises:
         NodeUnavailable: it gave no answer, or its chain is too short.
-        BadEvidence: what it told has not its form.
     """
-    back = max(min(depth, _MOST_BACK), followers(at(None)))
+    back = max(min(depth, _MOST_BACK), followers(pins))
     number = questions.newest() - back
     if number <= 0:
         raise NodeUnavailable(f"its chain has {number + back} blocks, and {back} must follow what is proven")
-    pins = at(number)
+    return number
+
+
+def slot(questions: Questions, pins: Pins, household: str, number: int) -> Evidence:
+    """Evidence of a household's account and slot, as a block has them.
+
+    Args:
+        questions: whom to ask.
+        pins: by which the chain is known, with the validators of that block.
+        household: the account, ``0x`` hex.
+        number: of the block.
+
+    Raises:
+        NodeUnavailable: it gave no answer.
+        BadEvidence: what it told has not its form.
+    """
     headers = _vouched_for(questions, pins, questions.header(number))
     key = pins.layout.key(bytes.fromhex(household[2:]))
     return Evidence(
@@ -63,7 +78,7 @@ def transaction(
 
     Args:
         questions: whom to ask for the headers that must follow.
-        pins: by which the chain is known.
+        pins: by which the chain is known, with the validators of that block.
         block: header, transactions and receipts of the block that holds it.
         tx_hash: ``0x`` hex.
 
@@ -96,9 +111,8 @@ def _vouched_for(questions: Questions, pins: Pins, header: Header) -> list[Heade
         return headers
     headers += questions.run(header.number + 1, followers(pins))
     known = pins.place.validators
-    most = 1 + 2 * len(known)  # a turn of all, though as many joined
     sealers = [clique.sealer(one.fields()) for one in headers]
-    while not {*known}.isdisjoint(sealers) and not vouched(known, sealers) and len(headers) < most:
+    while not {*known}.isdisjoint(sealers) and not vouched(known, sealers) and len(headers) < most_headers(pins):
         try:
             headers.append(questions.header(headers[-1].number + 1))
         except NodeUnavailable:  # as far as its chain goes: what is shown by then is weighed, whoever sealed it

@@ -57,6 +57,11 @@ class Followed:
         return next((one.validators for one in self.earlier if one.first <= number <= one.last), None)
 
 
+def begun(pins: Pins) -> Followed:
+    """The pinned place, from which nothing was followed yet."""
+    return Followed(pins.place, pins.place.number)
+
+
 def fingerprint(pins: Pins) -> str:
     """What the pins say of the chain and its seals, as one hash in ``0x`` hex; a place belongs to one of them."""
     told = [

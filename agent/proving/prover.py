@@ -286,8 +286,10 @@ class Prover:
     # --- The household's slot ---
 
     def _newest_slot(self, questions: Questions) -> Slot:
-        evidence = building.slot(questions, self._following.pins, self._household, self._depth)
-        account, held = building.proven_slot(evidence, self._following.pins(evidence.block))
+        number = building.deep_enough(questions, self._following.pins(), self._depth)
+        pins = self._following.pins(number)
+        evidence = building.slot(questions, pins, self._household, number)
+        account, held = building.proven_slot(evidence, pins)
         self._slot = Slot(evidence.block, account, held, evidence_file.written(evidence))
         self._seen_at = self._monotonic()
         self._keep_slot(self._slot)

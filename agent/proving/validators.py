@@ -118,7 +118,7 @@ class Validators:
                 return places.read(text, self._pins)
             except BadEvidence as error:
                 self.begun_anew = str(error)
-        return Followed(self._pins.place, self._pins.place.number)
+        return places.begun(self._pins)
 
     def _behind(self) -> int:
         """How many blocks must follow one before a place may be put on it, at least."""

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.deployments import load_market
-from agent.cli.evidence_screen import said
+from agent.cli.evidence_screen import exported, said
 from agent.cli.main import main
+from agent.compose.verifying import check
+from agent.configuration import load_pins
 from agent.domain import market_events as events
 from agent.domain.deployment import Sealing
 from agent.domain.market import ChainPin
@@ -119,6 +121,16 @@ def test_what_is_wrong_is_refused_with_the_reason_alone(case: Case) -> None:
     )
     facts = json.loads(case.run("--json")[1])
     assert (facts["outcome"], facts["proves"], "state" in facts, "blockHash" in facts) == ("refused", [], False, False)
+
+
+def test_what_was_exported_just_now_and_is_refused_by_the_first_pins_was_not_changed_on_its_way(case: Case) -> None:
+    case.pins.write_text(re.sub(r'"0x1a642f[0-9a-fA-F]+"', '"0x' + "11" * 20 + '"', case.pins.read_text()))
+    checked = check(case.file, load_pins(case.pins, {}))
+    loose, linked = (exported(checked, linked=linked) for linked in (False, True))
+
+    assert loose.startswith("REFUSED: block 1 is sealed by") == linked.startswith("REFUSED: block 1 is sealed by")
+    assert ("one exported with --linked" in loose, "changed on its way" in loose) == (True, False)
+    assert ("one exported with --linked" in linked, "changed on its way" in linked) == (False, True)
 
 
 def test_a_development_chain_proves_nothing(case: Case) -> None:
