@@ -128,7 +128,6 @@ def build(
     rules = Rules(
         depth=configuration.chain.depth,
         agreement=parts.agreement(configuration),
-        proven=proving.prover is not None,
         resend_s=configuration.fees.resend_after_s,
         bump_s=configuration.fees.bump_after_s,
     )

@@ -182,8 +182,8 @@ class Rules:
     Attributes:
         depth: blocks on top before an inclusion is final.
         agreement: how many nodes must say the same before anything is final, where it cannot be proven.
-        proven: whether it must be proven. Then one node's word is enough to ask for the proof, and no number of nodes'
-            words is enough without it.
+        proven: whether it must be proven; ``Confirm`` sets it where something proves. Then one node's word is enough to
+            ask for the proof, and no number of nodes' words is enough without it.
         resend_s: seconds after which a transaction that no pool holds is sent again.
         bump_s: seconds without inclusion after which a pooled transaction gets a higher fee.
         foreign_after: sightings in a row before a used nonce counts as somebody else's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from agent.domain.errors import JournalBusy, NodeUnavailable
@@ -85,6 +86,7 @@ class Confirm:
     """Follows what was sent.
 
     Args:
+        rules: when to call what done; ``proofs`` says whether it must be proven.
         proofs: None on a chain where nothing can be proven.
         began_at: UTC epoch seconds at which this process began. An entry older than that whose nonce was used by an
             unknown transaction tells of a restored journal, not of a stolen key: it is replaced, not a reason to halt.
@@ -114,7 +116,7 @@ class Confirm:
         self._refusals = Refusals(
             outbox=outbox, readings=readings, journal=journal, codec=codec, clock=clock, events=events
         )
-        self._rules = rules
+        self._rules = replace(rules, proven=proofs is not None)
         self._fees = fees
         self._proofs = proofs
         self._began_at = began_at

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from agent.adapters.chain_rows import ChainRows
@@ -83,7 +82,7 @@ class Home:
         self, directory: Path, chain: Chain, clock: FakeClock, *, modulus: int | None = None, proven: bool = False
     ) -> None:
         self.directory, self.chain, self.clock, self.modulus = directory, chain, clock, modulus
-        self.rules = replace(RULES, proven=proven)
+        self.rules, self.proven = RULES, proven
         self.events = HeardEvents()
         self.meters = {role: FakeMeter(5000.0, modulus=modulus) for role in MeterRole}
         self.fuse = Fuse()
@@ -156,7 +155,7 @@ class Home:
             codec=FakeCodec(),
             rules=self.rules,
             fees=fees,
-            proofs=TrueProofs(self.chain, EvidenceRows(self.journal), RULES.depth) if self.rules.proven else None,
+            proofs=TrueProofs(self.chain, EvidenceRows(self.journal), RULES.depth) if self.proven else None,
             began_at=self.clock.now_s,
             clock=self.clock,
             events=self.events,
