@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from agent.domain.errors import BadEvidence
 from agent.light import receipts, tries
@@ -33,30 +34,55 @@ def header(told: Told, consensus: Consensus, what: str = "block") -> Header:
     return found
 
 
-def transaction_piece(
-    under: Header, told_transactions: Sequence[Told], told_receipts: Sequence[Told], tx_hash: bytes
-) -> TransactionPiece:
-    """One transaction's proofs; both tries of its block are rebuilt, since no node gives them.
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A transaction among all of its block.
+
+    Attributes:
+        tx_hash: 32 bytes.
+        index: its place in the block, from 0.
+        trie: the block's transactions.
+    """
+
+    tx_hash: bytes
+    index: int
+    trie: tries.Trie
+
+
+def mined(under: Header, told_transactions: Sequence[Told], tx_hash: bytes) -> Mined | None:
+    """A transaction in its block, going by its bytes; None where the block does not hold it.
 
     Args:
         under: the block's header.
         told_transactions: all of the block's, in their order: ``eth_getBlockByNumber`` with transactions.
-        told_receipts: all of the block's, in their order.
         tx_hash: whose, 32 bytes.
 
     Raises:
-        BadEvidence: they are not the header's, or the transaction is not among them.
+        BadEvidence: they are not the header's.
     """
-    index = next(
-        (place for place, one in enumerate(told_transactions) if one.get("hash") == "0x" + tx_hash.hex()), None
-    )
-    if index is None:
-        raise BadEvidence(f"block {under.number} has no transaction 0x{tx_hash.hex()}")
-    key = tries.place(index)
+    trie = receipts.transactions_trie(under, told_transactions)
+    for index, one in enumerate(told_transactions):
+        if octets_of(one.get("hash"), "transaction: hash", _HASH_BYTES) == tx_hash:  # each hashes to what it is called
+            return Mined(tx_hash, index, trie)
+    return None
+
+
+def transaction_piece(under: Header, found: Mined, told_receipts: Sequence[Told]) -> TransactionPiece:
+    """One transaction's proofs; both tries of its block are rebuilt, since no node gives them.
+
+    Args:
+        under: the block's header.
+        found: the transaction.
+        told_receipts: all of the block's, in their order.
+
+    Raises:
+        BadEvidence: they are not the header's.
+    """
+    key = tries.place(found.index)
     return TransactionPiece(
-        tx_hash=tx_hash,
-        index=index,
-        proof=receipts.transactions_trie(under, told_transactions).proof(key),
+        tx_hash=found.tx_hash,
+        index=found.index,
+        proof=found.trie.proof(key),
         receipt_proof=receipts.receipts_trie(under, told_receipts).proof(key),
     )
 

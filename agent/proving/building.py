@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.domain.outbox import Inclusion
-from agent.light import clique, gathering, transactions
+from agent.light import clique, gathering
 from agent.light.checkpoints import vouched
 from agent.light.evidence import Evidence, Outcome, Pins, Verdict, checked
-from agent.light.hashing import keccak
 from agent.light.headers import Consensus, Header, block_hash
-from agent.light.receipts import transactions_trie
 from agent.light.state import Account, HouseholdSlot
 from agent.proving.questions import NotThere, Questions, Told
 
@@ -73,8 +71,8 @@ def slot(questions: Questions, pins: Pins, household: str, number: int) -> Evide
 
 def transaction(
     questions: Questions, pins: Pins, block: tuple[Header, Sequence[Told], Sequence[Told]], tx_hash: str
-) -> Evidence:
-    """Evidence of a transaction and its receipt.
+) -> Evidence | None:
+    """Evidence of a transaction and its receipt; None where the block does not hold it.
 
     Args:
         questions: whom to ask for the headers that must follow.
@@ -88,6 +86,9 @@ def transaction(
         BadEvidence: what it told is not the block's.
     """
     header, held, receipts = block
+    found = gathering.mined(header, held, bytes.fromhex(tx_hash[2:]))
+    if found is None:
+        return None
     headers = _vouched_for(questions, pins, header)
     if len(headers) > 1 and headers[1].parent_hash != block_hash(header, pins.rules.consensus):
         # Nodes keep blocks that a reorganisation left, and tell them to whoever knows their hash.
@@ -97,7 +98,7 @@ def transaction(
         contract=bytes.fromhex(pins.chain.contract[2:]),
         block=header.number,
         headers=tuple(one.encoded() for one in headers),
-        transaction=gathering.transaction_piece(header, held, receipts, bytes.fromhex(tx_hash[2:])),
+        transaction=gathering.transaction_piece(header, found, receipts),
     )
 
 
@@ -119,16 +120,6 @@ def _vouched_for(questions: Questions, pins: Pins, header: Header) -> list[Heade
             break
         sealers.append(clique.sealer(headers[-1].fields()))
     return headers
-
-
-def holds(header: Header, told: Sequence[Told], tx_hash: str) -> bool:
-    """Whether a transaction is among those of a block, going by their bytes.
-
-    Raises:
-        BadEvidence: they are not the header's.
-    """
-    transactions_trie(header, told)
-    return any("0x" + keccak(transactions.encoded_of(one, "transaction")).hex() == tx_hash for one in told)
 
 
 def proven_slot(evidence: Evidence, pins: Pins) -> tuple[Account, HouseholdSlot]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from agent.domain.errors import BadRequest, Doubtful, NodeUnavailable
+from agent.domain.errors import BadEvidence, BadRequest, Doubtful, NodeUnavailable
 from agent.light import seals
 from agent.light.evidence import MOST_HEADERS, Evidence, Outcome, Pins, checked
 from agent.light.headers import Consensus, Header
@@ -62,7 +62,10 @@ def of_transaction(source: Source, known: Known, hashes: Sequence[str]) -> Evide
     block = questions.block(str(told.get("blockHash")))
     between = _between(questions, known, block[0].number)
     pins = _then(known, between, block[0].number)
-    return _whole(known, between, building.transaction(questions, pins, block, tx_hash), pins)
+    evidence = building.transaction(questions, pins, block, tx_hash)
+    if evidence is None:
+        raise BadEvidence(f"it says that {tx_hash} is in block {block[0].number}, which does not hold it")
+    return _whole(known, between, evidence, pins)
 
 
 def of_slot(source: Source, known: Known, household: str, depth: int) -> Evidence:

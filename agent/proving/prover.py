@@ -310,12 +310,11 @@ class Prover:
         """
         found = claim.found
         block = questions.block(found.block_hash)
-        header, held, _ = block
-        pins = self._following.pins(header.number)
-        if not building.holds(header, held, found.tx_hash):
+        pins = self._following.pins(block[0].number)
+        evidence = building.transaction(questions, pins, block, found.tx_hash)
+        if evidence is None:
             self._expose(found, succeeded=None)
             return None
-        evidence = building.transaction(questions, pins, block, found.tx_hash)
         inclusion = building.proven_inclusion(evidence, pins)
         if inclusion.succeeded != found.succeeded:
             self._expose(found, succeeded=inclusion.succeeded)

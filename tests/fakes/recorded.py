@@ -38,14 +38,15 @@ def header_of(told: dict[str, Any], block: int) -> Header:
 def evidence_of(told: dict[str, Any], block: int = LAST, index: int = 0, *, state: bool = True) -> Evidence:
     """A transaction of a block and, of the last one, the household's state."""
     header, lies = header_of(told, block), told["blocks"][block]
+    every = lies["block"]["transactions"]
+    mined = gathering.mined(header, every, raw(every[index]["hash"]))
+    assert mined is not None
     return Evidence(
         chain_id=told["chainId"],
         contract=raw(told["contract"]),
         block=header.number,
         headers=(header.encoded(),),
-        transaction=gathering.transaction_piece(
-            header, lies["block"]["transactions"], lies["receipts"], raw(lies["block"]["transactions"][index]["hash"])
-        ),
+        transaction=gathering.transaction_piece(header, mined, lies["receipts"]),
         state=gathering.state_piece(raw(told["household"]), told["state"]["account"], told["state"]["contract"])
         if state and block == LAST
         else None,

@@ -366,8 +366,12 @@ def test_a_node_that_tells_another_hash_or_leaves_something_out_is_refused() -> 
         gathering.header({**lies["block"], "gasUsed": "0x1"}, Consensus.UNSEALED)
     with pytest.raises(BadEvidence, match="block: hash is None"):
         gathering.header({**lies["block"], "hash": None}, Consensus.UNSEALED)
-    with pytest.raises(BadEvidence, match="has no transaction 0x0000"):
-        gathering.transaction_piece(header_of(told, MIXED), lies["block"]["transactions"], lies["receipts"], bytes(32))
+    every, under = lies["block"]["transactions"], header_of(told, MIXED)
+    assert gathering.mined(under, every, bytes(32)) is None
+    with pytest.raises(BadEvidence, match="are not those of the header's transactionsRoot"):
+        gathering.mined(under, every[1:], raw(every[1]["hash"]))
+    with pytest.raises(BadEvidence, match="does not hash to"):
+        gathering.mined(under, [{**every[0], "hash": "0x" + "00" * 32}, *every[1:]], raw(every[0]["hash"]))
     for slots in (None, [], [1], told["state"]["contract"]["storageProof"] * 2):
         with pytest.raises(BadEvidence, match="where the proof of one slot belongs"):
             gathering.state_piece(bytes(20), told["state"]["account"], {"accountProof": [], "storageProof": slots})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from agent.domain.outbox import Kind
+from agent.light import tries
 from contracts import load_artifact
 from tests.fakes.eavesdropper import Eavesdropper
 from tests.unit.test_prover import HOUSEHOLD, TOLD, TX, claim, world
@@ -26,6 +29,21 @@ def test_what_is_proven_names_nobody_else(kind: Kind) -> None:
     asked = [request for teller in there.tellers for request in teller.asked]
     assert len(asked) >= 3
     assert eavesdropper().strange(asked) == []
+
+
+def test_the_trie_of_a_block_with_an_order_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = world()
+    built: list[int] = []
+    ordered = tries.ordered
+
+    def counted(values: Sequence[bytes]) -> tries.Trie:
+        built.append(len(values))
+        return ordered(values)
+
+    monkeypatch.setattr(tries, "ordered", counted)
+
+    assert there.prover().prove(claim(there, kind=Kind.BUY)) is not None
+    assert built == [1, 1]  # transactions, receipts
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,16 @@ def test_a_node_that_lies_is_not_written_down() -> None:
         exporting.of_transaction(teller, known(pins), [TX])
 
 
+def test_a_block_that_does_not_hold_the_transaction_is_a_lie() -> None:
+    teller, pins = told()
+    teller.rewrite = lambda method, _, answer: (
+        {**answer, "blockHash": teller.hash_of(4)} if method == "eth_getTransactionReceipt" else answer
+    )
+
+    with pytest.raises(BadEvidence, match="is in block 4, which does not hold it"):
+        exporting.of_transaction(teller, known(pins), [TX])
+
+
 def test_nothing_leads_back_from_before_the_pinned_block_and_no_file_holds_a_years_headers() -> None:
     teller, pins = told()
     late = replace(pins, place=replace(pins.place, number=6, block_hash=teller.chain.hash_of(6)))
