@@ -57,9 +57,19 @@ def month_of(at: int, zone: ZoneInfo, *, in_jalali: bool) -> Period:
         zone: where.
         in_jalali: a Jalali month; else a Gregorian one.
     """
+    return month(month_name(at, zone, in_jalali=in_jalali), zone)
+
+
+def month_name(at: int, zone: ZoneInfo, *, in_jalali: bool) -> str:
+    """The month in which a moment lies, as a person types it: ``2026-11`` or ``1405-08``; arguments as above."""
     day = local(at, zone)
     year, number, _ = jalali(day) if in_jalali else (day.year, day.month, day.day)
-    return month(f"{year}-{number}", zone)
+    return f"{year}-{number:02}"
+
+
+def is_jalali(text: str) -> bool:
+    """Whether a month or a day that a person typed is one of the Jalali calendar."""
+    return int(text.partition("-")[0]) < _JALALI_BELOW
 
 
 def days(first: str, last: str, zone: ZoneInfo) -> Period:

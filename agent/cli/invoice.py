@@ -18,7 +18,7 @@ from agent.domain.errors import BadRequest, NotYet
 from agent.domain.invoice_document import Difference, Issued
 from agent.domain.invoices import Book, Invoice, Period
 from agent.domain.market import WEI
-from agent.domain.market_events import MarketEvent
+from agent.domain.market_events import Enrolled, MarketEvent
 
 DONE, DIFFERENT = 0, 1
 
@@ -28,7 +28,7 @@ def command(asked: argparse.Namespace) -> int:
 
     Raises:
         Misuse: the period cannot be one.
-        BadRequest: the file or the journal's events are wrong.
+        BadRequest: the file or the journal's events are wrong, or the period has not begun or is before the enrolment.
         NotYet: the journal does not know the events yet.
     """
     configuration = load(asked.config, os.environ)
@@ -46,6 +46,10 @@ def command(asked: argparse.Namespace) -> int:
         followed, events = ledger.read()
     finally:
         ledger.close()
+    # A machine without a clock of its own is not behind what it has read.
+    now = max([int(time.time()), *(event.place.at for event in events)])
+    if issued is None:
+        _check_had(asked, configuration, events, period, now)
     made = own(configuration, events, period, followed, issued)
     differences = None if issued is None else invoice_document.differences(made, issued)
     language = asked.language or shown.language
@@ -56,12 +60,34 @@ def command(asked: argparse.Namespace) -> int:
     if asked.json:
         _print_json(made, differences)
     else:
-        _print_text(made, differences, invoicing.tongue("en", shown.time_zone, unit))
+        _print_text(made, differences, invoicing.tongue("en", shown.time_zone, unit), now)
         if asked.html is not None:
             print(f"\nWritten to {asked.html}.")
         if configuration.chain.unproven:
             print(table.note(unproven=True).removeprefix("\n"))
     return DIFFERENT if differences else DONE
+
+
+def _check_had(
+    asked: argparse.Namespace, configuration: Configuration, events: Sequence[MarketEvent], period: Period, now: int
+) -> None:
+    """Whether there can be anything on the invoice: nobody is to take zeros for a month that cost nothing.
+
+    Raises:
+        BadRequest: the period has not begun, or was over before the household was enrolled.
+    """
+    from agent.compose import invoicing  # noqa: PLC0415 - as above
+
+    account, shown = configuration.household.account, configuration.invoice
+    enrolled = [event.taken_at for event in events if isinstance(event, Enrolled) and event.household == account]
+    if not enrolled:
+        return
+    had = invoicing.months(enrolled[0], now, shown.time_zone, shown.language, asked.month, asked.first)
+    if period.first > now:
+        raise BadRequest(f"this period has not begun; invoices can be had of {had}")
+    if period.last <= enrolled[0]:
+        since = table.moment(enrolled[0])
+        raise BadRequest(f"household {account} was not enrolled before {since}; invoices can be had of {had}")
 
 
 def own(
@@ -112,7 +138,7 @@ def _print_json(made: Invoice, differences: list[Difference] | None) -> None:
         print(table.as_json(facts))
 
 
-def _print_text(made: Invoice, differences: list[Difference] | None, speaking: Speaking) -> None:
-    print(told(made, speaking))
+def _print_text(made: Invoice, differences: list[Difference] | None, speaking: Speaking, now: int) -> None:
+    print(told(made, speaking, under_way=made.period.holds(now)))
     if differences is not None:
         print(f"\n{told_differences(differences)}")

@@ -27,13 +27,19 @@ class Speaking(Protocol):
         """A period."""
 
 
-def told(made: Invoice, speaking: Speaking) -> str:
-    """The invoice for a person: what is due first, then the lines and what proves them."""
+def told(made: Invoice, speaking: Speaking, *, under_way: bool) -> str:
+    """The invoice for a person: what is due first, then the lines and what proves them.
+
+    Args:
+        made: the invoice.
+        speaking: dates and amounts in words.
+        under_way: whether the period has begun and is not over.
+    """
     consumption, redeemed, due = speaking.money(made.consumption_wei, -made.redeemed_wei, made.due_wei)
     pairs: list[tuple[str, object]] = [
         ("household", made.household),
         ("period", speaking.span(made.period)),
-        ("state", _state(made)),
+        ("state", _state(made, under_way=under_way)),
         ("produced", f"{table.kwh(made.produced_wh)} kWh"),
         ("consumed", f"{table.kwh(made.consumed_wh)} kWh"),
         ("consumption", f"{consumption} {speaking.symbol}"),
@@ -55,11 +61,13 @@ def told_differences(differences: Sequence[Difference]) -> str:
     return "\n".join([f"The issued invoice differs in {len(differences)} place(s):", *lines])
 
 
-def _state(made: Invoice) -> str:
+def _state(made: Invoice, *, under_way: bool) -> str:
     if made.closed:
         return "final"
     if not made.registers:
         return f"not enrolled in this period, as known up to block {made.as_of}"
+    if under_way:
+        return f"provisional: the period is under way, and known up to block {made.as_of}"
     return f"provisional: known up to block {made.as_of}, and no reading taken after the period is booked by then"
 
 

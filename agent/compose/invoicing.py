@@ -21,6 +21,7 @@ from agent.domain.market import Settlement
 
 __all__ = [
     "Printer",
+    "months",
     "open_ledger",
     "period",
     "printed",
@@ -68,6 +69,24 @@ def running_month(now: int, zone: str, language: str) -> Period:
         language: of the household.
     """
     return calendars.month_of(now, calendars.time_zone(zone), in_jalali=language == "fa")
+
+
+def months(since: int, now: int, zone: str, language: str, *typed: str | None) -> str:
+    """The months of which there are invoices, as a person types them, in words.
+
+    Args:
+        since: when the first of them has something to show, UTC epoch seconds.
+        now: UTC epoch seconds.
+        zone: the time zone's name.
+        language: Jalali months where it is Persian and nothing was typed.
+        typed: what was: months of the same calendar are named.
+    """
+    said = [text for text in typed if text is not None]
+    in_jalali = calendars.is_jalali(said[0]) if said else language == "fa"
+    first, last = (
+        calendars.month_name(at, calendars.time_zone(zone), in_jalali=in_jalali) for at in (min(since, now), now)
+    )
+    return f"{last}, which is under way" if first == last else f"{first} to {last}, which is under way"
 
 
 def file_stem(invoice: Invoice, zone: str) -> str:

@@ -7,7 +7,7 @@ household's own, byte by byte.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -125,14 +125,21 @@ def run(asked: argparse.Namespace) -> Answer:
     with opened(asked) as wiring:
         deployed = deployed_here(wiring.chain, wiring.deployments)
         contract = deployed.pin.contract
-        last = wiring.chain.head().number - asked.depth
+        head = wiring.chain.head()
+        last = head.number - asked.depth
         if last < deployed.block:
             raise BadRequest(
                 f"the market was deployed in block {deployed.block}, and with {asked.depth} blocks on top the last that"
                 f" counts is {last}; wait, or say --depth"
             )
         book = Book(deployed.pin.chain_id, contract, last)
-        bills = work_out(wiring.chain, book, deployed.block, period, asked.household)
+
+        def had(since: int) -> str:
+            return invoicing.months(since, head.timestamp, asked.time_zone, asked.language, asked.month, asked.first)
+
+        if period.first > head.timestamp:
+            raise BadRequest(f"this period has not begun; the last that can be had is {had(head.timestamp)}")
+        bills = work_out(wiring.chain, book, deployed.block, period, asked.household, had=had)
         unit = wiring.chain.settlement(contract)
     names = _names(asked, book, bills.made)
     printer = invoicing.Printer(asked.language, asked.time_zone, unit, issuer=asked.issuer, names=names)
@@ -147,10 +154,15 @@ def run(asked: argparse.Namespace) -> Answer:
         "period": {"first": period.first, "last": period.last},
         "invoices": [_facts(invoice, files[invoice.household]) for invoice in bills.made],
     }
-    return Answer(facts, _table(bills.made, speaking, asked.output))
+    shown = _table(bills.made, speaking, asked.output)
+    if period.holds(head.timestamp):
+        shown += "\nThe period is under way, so what is due may still change."
+    return Answer(facts, shown)
 
 
-def work_out(chain: Chain, book: Book, first_block: int, period: Period, household: str | None) -> Bills:
+def work_out(
+    chain: Chain, book: Book, first_block: int, period: Period, household: str | None, *, had: Callable[[int], str]
+) -> Bills:
     """The invoices of one household, or of all that were enrolled before the period's end.
 
     Args:
@@ -159,9 +171,10 @@ def work_out(chain: Chain, book: Book, first_block: int, period: Period, househo
         first_block: the one that holds the market's creation.
         period: the billing period.
         household: whose; None for everybody's.
+        had: the months that can be had since an enrolment, UTC epoch seconds, in words.
 
     Raises:
-        BadRequest: the one household was not enrolled before the period's end.
+        BadRequest: the household, or of all none, was enrolled before the period's end.
     """
     blocks = (first_block, book.block)
     tariffs = [
@@ -171,21 +184,23 @@ def work_out(chain: Chain, book: Book, first_block: int, period: Period, househo
     ]
     refused: dict[str, str] = {}
     billings: dict[str, Billing] = {}
+    since: list[int] = []
     for event in chain.events(book.contract, Wanted(OWN, household), *blocks):
         for name in concerned(event):
             if name in refused or household not in {None, name}:
                 continue
             if isinstance(event, Enrolled):
                 billings.setdefault(name, Billing(name, tariffs, period, book))
+                since.append(event.taken_at)
             # Anyone may have been sent tokens before he was enrolled, but then nothing happened that is billed.
             if name in billings:
                 _take(billings[name], event, name, refused)
     made = [billing.invoice() for name, billing in billings.items() if name not in refused]
     enrolled = [invoice for invoice in made if invoice.registers]
-    if household is not None and not enrolled and not refused:
-        raise BadRequest(
-            f"household {household} was not enrolled in the market {book.contract} before the period's end"
-        )
+    if not enrolled and not refused:
+        who = "no household was" if household is None else f"household {household} was not"
+        can = f"; invoices can be had of {had(min(since))}" if since else ""
+        raise BadRequest(f"{who} enrolled in the market {book.contract} before the period's end{can}")
     return Bills(enrolled, refused)
 
 
@@ -261,8 +276,6 @@ def _facts(invoice: Invoice, files: tuple[Path, Path]) -> Mapping[str, object]:
 
 
 def _table(made: Sequence[Invoice], speaking: Speaking, folder: Path) -> str:
-    if not made:
-        return "No household was enrolled before the period's end."
     dues = [invoice.due_wei for invoice in made]
     *amounts, total = speaking.money(*dues, sum(dues))
     rows: list[Sequence[object]] = [

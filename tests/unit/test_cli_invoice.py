@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +25,7 @@ from tests.fakes.billing import CONTRACT, HOUSE, OTHER, Life
 
 TEHRAN = time_zone("Asia/Tehran")
 ABAN = month("1405-08", TEHRAN)
+NOW = float(ABAN.last + 86_400)
 HASH = "0x" + "ab" * 32
 CONFIGURATION = f"""
 [household]
@@ -97,6 +99,7 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setattr(invoicing, "settlement", lambda _: Settlement("Ether", "ETH", 18))
+    monkeypatch.setattr("agent.cli.invoice.time", SimpleNamespace(time=lambda: NOW))
     return House(tmp_path, capsys)
 
 
@@ -267,7 +270,51 @@ def test_a_time_zone_that_is_none_is_a_bad_configuration(house: House) -> None:
 
 
 def test_without_a_period_it_is_the_month_that_runs(house: House, life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cli.invoice.time.time", lambda: float(ABAN.first + 5))
+    monkeypatch.setattr("agent.cli.invoice.time", SimpleNamespace(time=lambda: float(ABAN.first + 5)))
     house.follow(life)
 
     assert json.loads(house.run("--json")[1])["period"] == {"first": ABAN.first, "last": ABAN.last}
+    assert "provisional: the period is under way, and known up to block" in house.run()[1]
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["--month", "1405-07"],
+            "was not enrolled before 2026-10-22 20:30:00Z; invoices can be had of 1405-08 to 1405-09",
+        ),
+        (
+            ["--month", "2026-09"],
+            "was not enrolled before 2026-10-22 20:30:00Z; invoices can be had of 2026-10 to 2026-11",
+        ),
+        (
+            ["--month", "1405-10"],
+            "this period has not begun; invoices can be had of 1405-08 to 1405-09, which is under way",
+        ),
+        (
+            ["--from", "2026-12-01", "--to", "2026-12-02"],
+            "not begun; invoices can be had of 2026-10 to 2026-11, which is",
+        ),
+    ],
+)
+def test_no_invoice_is_all_zeros_for_want_of_a_beginning(
+    house: House, life: Life, words: list[str], says: str, form: list[str]
+) -> None:
+    house.follow(life)
+    code, out, told = house.run(*words, *form)
+
+    assert (code, out) == (1, "")
+    assert says in told
+
+
+def test_a_machine_whose_clock_is_behind_goes_by_what_it_has_read(
+    house: House, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.cli.invoice.time", SimpleNamespace(time=lambda: 0.0))
+    house.follow(life)
+    code, out, _ = house.run("--month", "1405-08")
+
+    assert code == 0
+    assert "the period is under way" in out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from agent.domain.samples import MeterRole
 from agent.operator import invoices
 from agent.operator.arguments import parser
 from agent.operator.ports import Register
-from tests.fakes.billing import CONTRACT, HOUSE, OTHER, Life, lives
+from tests.fakes.billing import BEGIN, CONTRACT, HOUSE, OTHER, Life, lives
 
 EVER = Period(0, 1 << 31)
 ETHER = Settlement("Ether", "ETH", 18)
@@ -65,7 +66,7 @@ def neighbours() -> Life:
 def test_one_pass_makes_everybodys_invoices_each_as_the_household_makes_it() -> None:
     life = neighbours()
     chain = Chain(life.events)
-    bills = invoices.work_out(chain, life.book(), 1, EVER, None)
+    bills = invoices.work_out(chain, life.book(), 1, EVER, None, had=str)
 
     assert bills.refused == {}
     assert [one.household for one in bills.made] == [HOUSE, OTHER]
@@ -77,7 +78,7 @@ def test_one_pass_makes_everybodys_invoices_each_as_the_household_makes_it() -> 
 
 @given(lives())
 def test_any_life_is_billed_alike_on_both_sides(life: Life) -> None:
-    (made,) = invoices.work_out(Chain(life.events), life.book(), 1, EVER, HOUSE).made
+    (made,) = invoices.work_out(Chain(life.events), life.book(), 1, EVER, HOUSE, had=str).made
 
     assert canonical(made) == canonical(invoice(HOUSE, life.events, EVER, life.book()))
 
@@ -86,7 +87,7 @@ def test_one_household_is_asked_for_alone() -> None:
     life = neighbours()
     chain = Chain(life.events)
 
-    assert [one.household for one in invoices.work_out(chain, life.book(), 1, EVER, OTHER).made] == [OTHER]
+    assert [one.household for one in invoices.work_out(chain, life.book(), 1, EVER, OTHER, had=str).made] == [OTHER]
     assert chain.asked[1][0].account == OTHER
 
 
@@ -97,15 +98,23 @@ def test_who_was_enrolled_later_gets_no_invoice_yet() -> None:
     period = Period(0, life.now)
     chain = Chain(life.events)
 
-    assert [one.household for one in invoices.work_out(chain, life.book(), 1, period, None).made] == [HOUSE]
-    with pytest.raises(BadRequest, match="was not enrolled"):
-        invoices.work_out(chain, life.book(), 1, period, OTHER)
+    assert [one.household for one in invoices.work_out(chain, life.book(), 1, period, None, had=str).made] == [HOUSE]
+    with pytest.raises(BadRequest, match=f"{OTHER} was not enrolled .* invoices can be had of {life.now}"):
+        invoices.work_out(chain, life.book(), 1, period, OTHER, had=str)
+
+
+def test_a_period_before_everybodys_enrolment_is_refused_with_what_can_be_had() -> None:
+    life = neighbours()
+    with pytest.raises(BadRequest, match=f"no household was enrolled .* invoices can be had of {BEGIN}$"):
+        invoices.work_out(Chain(life.events), life.book(), 1, Period(0, BEGIN), None, had=str)
+    with pytest.raises(BadRequest, match=r"before the period's end$"):
+        invoices.work_out(Chain([]), life.book(), 1, EVER, None, had=str)
 
 
 def test_one_households_gap_leaves_the_others_their_invoices() -> None:
     life = neighbours()
     life.events.append(MeterReplaced(life.place(), OTHER, MeterRole.CONSUMPTION, 0, 0, 5, life.now))
-    bills = invoices.work_out(Chain(life.events), life.book(), 1, EVER, None)
+    bills = invoices.work_out(Chain(life.events), life.book(), 1, EVER, None, had=str)
 
     assert [one.household for one in bills.made] == [HOUSE]
     assert "epoch 5" in bills.refused[OTHER]
@@ -113,7 +122,7 @@ def test_one_households_gap_leaves_the_others_their_invoices() -> None:
 
 def test_files_are_private_named_by_day_and_account_and_written_again(tmp_path: Path) -> None:
     life = neighbours()
-    made = invoices.work_out(Chain(life.events), life.book(), 1, Period(0, 86_400 * 31), HOUSE).made[0]
+    made = invoices.work_out(Chain(life.events), life.book(), 1, Period(0, 86_400 * 31), HOUSE, had=str).made[0]
     printer = invoicing.Printer("fa", "UTC", ETHER, issuer="", names={HOUSE: "<Maryam>"})
     for _ in range(2):
         data, page = invoices.issue(made, tmp_path / "new" / "folder", printer)
@@ -129,7 +138,7 @@ def test_files_are_private_named_by_day_and_account_and_written_again(tmp_path: 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    made = invoices.work_out(Chain(Life().events), Life().book(), 1, EVER, HOUSE).made[0]
+    made = invoices.work_out(Chain(Life().events), Life().book(), 1, EVER, HOUSE, had=str).made[0]
 
     with pytest.raises(BadRequest, match=r"file/.*cannot be written"):
         invoices.issue(made, tmp_path / "file", invoicing.Printer("en", "UTC", ETHER, issuer=""))
@@ -148,19 +157,34 @@ def test_names_are_those_in_force_and_an_erased_one_is_none() -> None:
             return PersonalData("Maryam", "Ahmadi", "0084575948") if number == 1 else None
 
     life = neighbours()
-    made = invoices.work_out(Chain(life.events), life.book(), 1, EVER, None).made
+    made = invoices.work_out(Chain(life.events), life.book(), 1, EVER, None, had=str).made
 
     assert invoices.names_of(Kept(), life.book(), made) == {HOUSE: "Maryam Ahmadi"}
 
 
 def test_the_table_sums_up(tmp_path: Path) -> None:
     life = neighbours()
-    made = invoices.work_out(Chain(life.events), life.book(), 1, EVER, None).made
+    made = invoices.work_out(Chain(life.events), life.book(), 1, EVER, None, had=str).made
     text = invoices._table(made, invoicing.tongue("en", "UTC", ETHER), tmp_path)
 
     assert text.splitlines()[1].split() == [HOUSE, "provisional", "3.000", "2.000", "0.000", "0.002"]
     assert text.splitlines()[3].split() == ["all", "-", "3.000", "2.000", "0.000", "0.002"]
-    assert "No household" in invoices._table([], invoicing.tongue("en", "UTC", ETHER), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("since", "typed", "told"),
+    [
+        ("2026-09-22", "2026-01", "2026-09 to 2026-11, which is under way"),
+        ("2026-11-02", "2026-01", "2026-11, which is under way"),
+        ("2026-09-22", "1405-01", "1405-06 to 1405-09, which is under way"),
+        ("2026-09-22", "1405-01-01", "1405-06 to 1405-09, which is under way"),
+        ("2026-09-22", None, "1405-06 to 1405-09, which is under way"),
+    ],
+)
+def test_the_months_that_can_be_had_are_named_as_they_are_typed(since: str, typed: str | None, told: str) -> None:
+    begun, now = (int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) for day in (since, "2026-11-25"))
+
+    assert invoicing.months(begun, now, "Asia/Tehran", "fa", None, typed) == told
 
 
 def asked(*words: str) -> argparse.Namespace:
