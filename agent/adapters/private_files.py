@@ -11,19 +11,32 @@ from agent.domain.invoice_document import MOST_BYTES
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder that nobody else reads, if it is missing.
+
+    Raises:
+        BadRequest: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(f"folder {path} cannot be made: {error.strerror}") from error
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a file, or replace it.
 
     Args:
-        path: where; its folder is made if it is missing.
+        path: where; a folder that is not there may be mistyped, and is not made.
         content: all of it.
 
     Raises:
         BadRequest: it cannot be written.
     """
+    if not path.parent.is_dir():
+        raise BadRequest(f"{path} cannot be written: there is no folder {path.parent}; make it, or name another file")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
         try:
             with os.fdopen(descriptor, "wb") as file:

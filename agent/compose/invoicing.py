@@ -13,7 +13,7 @@ from agent.adapters.calendars import time_zone
 from agent.adapters.invoice_pages import Heading, page
 from agent.adapters.invoice_words import Tongue
 from agent.adapters.own_ledger import OwnLedger
-from agent.adapters.private_files import read, write
+from agent.adapters.private_files import make_folder, read, write
 from agent.configuration import Configuration
 from agent.domain.errors import BadRequest
 from agent.domain.invoices import Invoice, Period
@@ -155,11 +155,12 @@ class Printer:
         return printed(invoice, self._speaking, issuer=self._issuer, names=self._names)
 
     def write(self, path: Path, content: bytes) -> None:
-        """Write a private file, or replace it.
+        """Write a private file, or replace it; its folder is made if it is missing.
 
         Raises:
             BadRequest: it cannot be written.
         """
+        make_folder(path.parent)
         write(path, content)
 
 

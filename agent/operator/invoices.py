@@ -53,7 +53,7 @@ class Printer(Protocol):
         """The page to print."""
 
     def write(self, path: Path, content: bytes) -> None:
-        """Write a private file, or replace it; raises BadRequest where that cannot be done."""
+        """Write a private file, or replace it, in a folder that is made; raises BadRequest where it cannot."""
 
 
 class Speaking(Protocol):
@@ -97,7 +97,13 @@ def add(commands: Commands, shared: Shared) -> None:
         metavar="NAME",
         help="where days begin (default: %(default)s)",
     )
-    command.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the files (mode 0600)")
+    command.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="folder of the files (mode 0600), made if it is missing",
+    )
     command.add_argument("--language", choices=("en", "fa"), default="en", help="of the pages (default: %(default)s)")
     command.add_argument("--issuer", default="", metavar="NAME", help="the company's name on the pages")
     command.add_argument(

@@ -130,7 +130,7 @@ def test_a_person_reads_what_is_due_and_what_proves_it(house: House, life: Life)
 
 def test_the_page_is_in_the_households_language_and_private(house: House, life: Life) -> None:
     house.follow(life)
-    path = house.folder / "out" / "aban.html"
+    path = house.folder / "aban.html"
     code, out, _ = house.run("--month", "1405-08", "--html", str(path))
 
     assert code == 0
@@ -139,6 +139,16 @@ def test_the_page_is_in_the_households_language_and_private(house: House, life: 
     assert path.stat().st_mode & 0o777 == 0o600
     assert house.run("--month", "1405-08", "--html", str(path), "--language", "en")[0] == 0
     assert "the household&#39;s own calculation" in path.read_text()
+
+
+def test_a_mistyped_folder_of_the_page_is_named_and_not_made(house: House, life: Life) -> None:
+    house.follow(life)
+    path = house.folder / "typo" / "aban.html"
+    code, _, told = house.run("--month", "1405-08", "--html", str(path))
+
+    assert code == 1
+    assert f"{path} cannot be written: there is no folder {path.parent}; make it, or name another file" in told
+    assert not path.parent.exists()
 
 
 def test_the_operators_invoice_agrees(house: House, life: Life) -> None:

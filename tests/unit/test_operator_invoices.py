@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     made = invoices.work_out(Chain(Life().events), Life().book(), 1, EVER, HOUSE, had=str).made[0]
 
-    with pytest.raises(BadRequest, match=r"file/.*cannot be written"):
+    with pytest.raises(BadRequest, match=r"folder .*/file cannot be made: File exists"):
         invoices.issue(made, tmp_path / "file", invoicing.Printer("en", "UTC", ETHER, issuer=""))
 
 
