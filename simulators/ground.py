@@ -10,7 +10,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,8 +176,12 @@ class Ground:
         return deployment
 
 
-def run_command(command: Sequence[str]) -> str:
+def run_command(command: Sequence[str], *, answers: Collection[int] = (0,)) -> str:
     """Run one command to its end.
+
+    Args:
+        command: Program and arguments.
+        answers: The exit codes with which it answers; with another, or without a word, it failed.
 
     Returns:
         What it printed.
@@ -194,7 +198,7 @@ def run_command(command: Sequence[str]) -> str:
         check=False,
         start_new_session=True,  # a Ctrl-C is for the one who set this up, not for each command
     )
-    if done.returncode != 0:
+    if done.returncode not in answers or (done.returncode and not done.stdout):
         shown = " ".join(command[1:])
         raise StartError(f"{shown} ended with code {done.returncode}. It said:\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,13 +146,18 @@ class Rig:
     ) -> None:
         self._stack.close()
 
-    def agent(self, *arguments: str) -> str:
+    def agent(self, *arguments: str, answers: Collection[int] = (0,)) -> str:
         """Run one `prosumer-agent` command to its end.
+
+        Args:
+            arguments: Of the command.
+            answers: The exit codes with which it answers; with another it failed.
 
         Returns:
             What it printed.
         """
-        return run_command([sys.executable, "-m", "agent", "--config", str(self.configuration), *arguments])
+        command = [sys.executable, "-m", "agent", "--config", str(self.configuration), *arguments]
+        return run_command(command, answers=answers)
 
     def operator(self, *arguments: str) -> str:
         """Run one `prosumer-operator` command to its end.

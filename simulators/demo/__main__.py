@@ -85,13 +85,14 @@ class Demo:
                 self._settle(homes)
             ended = [home.end() for home in homes]
             rigs = {home.name: home.rig for home in homes}
-            agree = {name: bool(compared(rigs[name], file)["agrees"]) for name, file in issue(ground, rigs).items()}
+            issued = issue(ground, rigs).items()
+            differences = {name: list(compared(rigs[name], file)["differences"]) for name, file in issued}
             outcome = MarketOutcome(
                 homes=ended,
                 sales=ground.ledger.sales(),
                 supply_wh=ground.ledger.supply_wh(),
                 escrow_wh=ground.ledger.escrow_wh(),
-                invoices_agree=agree,
+                differences=differences,
             )
         return _sum_up(outcome, trades_expected=watched_s >= _TRADE_S)
 

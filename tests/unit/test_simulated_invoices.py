@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from simulators.invoices import issue
+from simulators.ground import run_command
+from simulators.invoices import compared, issue
 from simulators.process import StartError
 
 KNOWN, HEAD = 90, 100
@@ -36,6 +37,19 @@ def rigs(*known: int) -> dict[str, Any]:
     return {
         f"home {block}": SimpleNamespace(household="0xa", agent=lambda *_, block=block: told(block)) for block in known
     }
+
+
+def test_invoices_that_differ_are_an_answer_and_another_failure_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(code: int, out: str) -> dict[str, Any]:
+        done = SimpleNamespace(returncode=code, stdout=out, stderr="no journal")
+        monkeypatch.setattr("simulators.ground.subprocess.run", lambda *_, **__: done)
+        rig = SimpleNamespace(agent=lambda *words, answers: run_command(words, answers=answers))
+        return compared(rig, Path("issued.json"))
+
+    assert ended(1, '{"agrees": false}') == {"agrees": False}
+    for code, out in ((1, ""), (78, "{}")):
+        with pytest.raises(StartError, match="no journal"):
+            ended(code, out)
 
 
 def test_invoices_are_of_a_block_that_every_agent_has_read(tmp_path: Path) -> None:
