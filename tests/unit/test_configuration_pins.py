@@ -34,6 +34,7 @@ def test_pins_are_the_genesis_unless_a_checkpoint_is_named(tmp_path: Path) -> No
         rules=Rules(Consensus.QBFT, 30_000),
         place=Place(0, bytes.fromhex(HASH[2:]), (bytes.fromhex(ACCOUNT[2:]),)),
         layout=slot_layout(),
+        depth=12,
     )
 
     assert pins(file, GOOD) == expected
