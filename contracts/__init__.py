@@ -1,6 +1,6 @@
 """The energy market's contract as the rest of the project sees it: its artifact, and where it is deployed."""
 
-from contracts.artifact import Artifact, HouseholdLayout, SlotField, StoredVariable, load_artifact
+from contracts.artifact import Artifact, DeclaredSlots, SlotField, StoredVariable, load_artifact
 from contracts.deployment import Deployment, Roles, Sealing, load_deployment, save_deployment
 from contracts.errors import ArtifactError, ContractsError, DeploymentError
 
@@ -8,9 +8,9 @@ __all__ = [
     "Artifact",
     "ArtifactError",
     "ContractsError",
+    "DeclaredSlots",
     "Deployment",
     "DeploymentError",
-    "HouseholdLayout",
     "Roles",
     "Sealing",
     "SlotField",

@@ -48,15 +48,17 @@ class SlotField:
 
 
 @dataclass(frozen=True, slots=True)
-class HouseholdLayout:
-    """Where a household's slot lies and what is in it, as the compiler says.
+class DeclaredSlots:
+    """Where slots that the market packs by hand lie and what is in them, as the compiler says.
 
     Attributes:
-        base: the key of account 0's slot; another account's is higher by the account.
+        base: the key of account 0's first slot; another account's is higher by the account times ``places``.
+        places: how many slots an account has.
         fields: from the lowest bit up.
     """
 
     base: int
+    places: int
     fields: tuple[SlotField, ...]
 
 
@@ -72,6 +74,7 @@ class Artifact:
         immutables: start and length in bytes of each place that the constructor fills in.
         storage: the compiler-placed variables by name.
         household: the household's slot.
+        orders: the slots of a seller's orders.
         compiler_version: full version of solc.
         sources: SHA-256 of each source file by path.
     """
@@ -82,7 +85,8 @@ class Artifact:
     deployed_bytecode: bytes
     immutables: tuple[tuple[int, int], ...]
     storage: Mapping[str, StoredVariable]
-    household: HouseholdLayout
+    household: DeclaredSlots
+    orders: DeclaredSlots
     compiler_version: str
     sources: Mapping[str, str]
 
@@ -151,13 +155,8 @@ def load_artifact(path: Path = ARTIFACT_PATH) -> Artifact:
                 )
                 for entry in raw["storageLayout"]
             },
-            household=HouseholdLayout(
-                base=int(raw["householdSlot"]["base"], 16),
-                fields=tuple(
-                    SlotField(str(field["label"]), int(field["offset"]), int(field["bits"]))
-                    for field in raw["householdSlot"]["fields"]
-                ),
-            ),
+            household=_declared(raw["householdSlot"]),
+            orders=_declared(raw["orderSlot"]),
             compiler_version=str(raw["compiler"]["version"]),
             sources=dict(raw["sources"]),
         )
@@ -166,6 +165,11 @@ def load_artifact(path: Path = ARTIFACT_PATH) -> Artifact:
             f"{path}: not an artifact of this project ({type(error).__name__}: {error}); "
             "`node contracts/build.mjs` writes one"
         ) from error
+
+
+def _declared(raw: Mapping[str, Any]) -> DeclaredSlots:
+    fields = (SlotField(str(field["label"]), int(field["offset"]), int(field["bits"])) for field in raw["fields"])
+    return DeclaredSlots(int(raw["base"], 16), int(raw["places"]), tuple(fields))
 
 
 def _code(raw: Mapping[str, Any], key: str) -> bytes:

@@ -10,9 +10,9 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ARTIFACT = join(HERE, "artifacts", "EnergyMarket.json");
 const CONTRACT = "EnergyMarket";
 const SOURCE = "src/EnergyMarket.sol";
-// Declares the slot that the market packs by hand, so that the compiler tells its layout.
-const LAYOUT = "HouseholdLayout";
-const LAYOUT_SOURCE = "src/HouseholdLayout.sol";
+// Declare the slots that the market packs by hand, so that the compiler tells their layout.
+const HOUSEHOLDS = "HouseholdLayout";
+const ORDERS = "OrderLayout";
 // foundry.toml says the same to forge, and why; a test compares the two.
 const SETTINGS = {
   evmVersion: "paris",
@@ -42,7 +42,7 @@ function compile() {
   }
   const outputSelection = {
     [SOURCE]: { [CONTRACT]: ["abi", "evm.bytecode", "evm.deployedBytecode", "storageLayout"] },
-    [LAYOUT_SOURCE]: { [LAYOUT]: ["storageLayout"] },
+    ...Object.fromEntries([HOUSEHOLDS, ORDERS].map((name) => [`src/${name}.sol`, { [name]: ["storageLayout"] }])),
   };
   const input = { language: "Solidity", sources, settings: { ...SETTINGS, outputSelection } };
   const output = JSON.parse(
@@ -68,7 +68,8 @@ function compile() {
     deployedBytecode: `0x${evm.deployedBytecode.object}`,
     immutableReferences: byPosition(evm.deployedBytecode.immutableReferences),
     storageLayout: plain(storageLayout),
-    householdSlot: household(output.contracts[LAYOUT_SOURCE][LAYOUT].storageLayout),
+    householdSlot: declared(output, HOUSEHOLDS),
+    orderSlot: declared(output, ORDERS),
   };
 }
 
@@ -91,17 +92,19 @@ function plain(layout) {
   }));
 }
 
-// The key of account 0's slot, and of each field its lowest bit and how many it has.
-function household(layout) {
-  const [{ slot, type }] = layout.storage;
-  const { members, numberOfBytes } = layout.types[type];
-  if (layout.storage.length !== 1 || Number(numberOfBytes) !== 32) fail(`${LAYOUT_SOURCE} declares more than one slot.`);
+// The key of account 0's first slot, how many an account has, and of each field its lowest bit and how many it has.
+function declared(output, name) {
+  const { storage, types } = output.contracts[`src/${name}.sol`][name].storageLayout;
+  const all = types[storage[0].type];
+  const { members, numberOfBytes } = all.base ? types[all.base] : all;
+  if (storage.length !== 1 || Number(numberOfBytes) !== 32) fail(`src/${name}.sol declares more than slots of one form.`);
   return {
-    base: `0x${BigInt(slot).toString(16)}`,
+    base: `0x${BigInt(storage[0].slot).toString(16)}`,
+    places: Number(all.numberOfBytes) / 32,
     fields: members.map((member) => ({
       label: member.label,
       offset: 8 * member.offset,
-      bits: 8 * Number(layout.types[member.type].numberOfBytes),
+      bits: 8 * Number(types[member.type].numberOfBytes),
     })),
   };
 }

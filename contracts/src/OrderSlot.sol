@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ORDER_SLOTS} from "./OrderLayout.sol";
+
 /// @title The one storage slot that an order takes.
 /// @notice
 /// | bits    | field                                      |
@@ -19,7 +21,6 @@ pragma solidity 0.8.37;
 /// is there once in 2^88 times, and even then it is another order's only if its 168 low bits name an enrolled household and
 /// a place of its: to meet one of n households takes 2^248 / n hashes, which is breaking Keccak.
 library OrderSlot {
-    uint256 private constant SLOTS = 1 << 240;
     uint256 private constant M32 = 0xffffffff;
     uint256 private constant M40 = 0xffffffffff;
     uint256 private constant M80 = 0xffffffffffffffffffff;
@@ -71,6 +72,6 @@ library OrderSlot {
     }
 
     function _key(address seller, uint256 number_) private pure returns (uint256) {
-        return SLOTS | (uint256(uint160(seller)) << 8) | (number_ & 0xff);
+        return ORDER_SLOTS | (uint256(uint160(seller)) << 8) | (number_ & 0xff);
     }
 }

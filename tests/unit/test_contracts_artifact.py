@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from eth_utils.crypto import keccak
 
+from agent.domain.orders import PLACES
 from contracts import ArtifactError, load_artifact
 
 FOLDER = Path(__file__).parents[2] / "contracts"
@@ -94,6 +95,16 @@ def test_fields_of_the_household_slot_fill_it() -> None:
     assert [field.offset for field in household.fields] == [0, *ends[:-1]]
     assert ends[-1] == 256
     assert household.fields[0].label == "consumedWh"
+
+
+def test_places_of_a_sellers_orders_are_the_domains() -> None:
+    orders = load_artifact().orders
+    ends = [field.offset + field.bits for field in orders.fields]
+
+    assert (orders.base, orders.places) == (2**240, PLACES)
+    assert [field.offset for field in orders.fields] == [0, *ends[:-1]]
+    assert orders.fields[0].label == "energyWh"
+    assert load_artifact().household.places == 1
 
 
 @pytest.mark.parametrize("account", ["", "0x", ACCOUNT[:-1], ACCOUNT + "0", ACCOUNT[2:] + "00", "0x" + "g" * 40])
