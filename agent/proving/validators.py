@@ -12,14 +12,13 @@ from itertools import pairwise
 from typing import Protocol
 
 from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
-from agent.light import checkpoints, gathering, seals
+from agent.light import checkpoints, seals
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus, Header, block_hash
-from agent.light.quantities import shown
 from agent.light.seals import Place
 from agent.proving import places
 from agent.proving.places import Followed, Span
-from agent.proving.questions import Source
+from agent.proving.questions import Questions, Source
 
 STEP = 200
 """Headers that are followed at a time, and written down once: 0.3 MB, and some seconds of a small board."""
@@ -55,6 +54,7 @@ class Validators:
         self._rows = rows
         self._clique = pins.rules.consensus is Consensus.CLIQUE
         self._refused: set[tuple[str, int]] = set()
+        self._whole_blocks: set[str] = set()
         self.begun_anew = ""
         self._followed = self._kept()
 
@@ -237,16 +237,7 @@ class Validators:
         )
 
     def _header(self, source: Source, number: int) -> Header:
-        told = source.call("eth_getBlockByNumber", [hex(number), False])
-        if told is None:
-            raise NodeUnavailable(f"it has no block {number}, though its head was further")
-        what = f"block {number}"
-        if not isinstance(told, dict):
-            raise BadEvidence(f"{what} is {shown(told)}, where an object belongs")
-        found = gathering.header(told, self._pins.rules.consensus, what)
-        if found.number != number:
-            raise BadEvidence(f"asked for block {number}, it told block {found.number}")
-        return found
+        return Questions(source, self._pins.rules.consensus, self._whole_blocks).header(number)
 
     def _hash(self, header: Header) -> bytes:
         return block_hash(header, self._pins.rules.consensus)

@@ -32,12 +32,14 @@ class ChainSource:
         rewrite: what becomes of each answer.
     """
 
-    def __init__(self, chain: Consortium, name: str = "north") -> None:
+    def __init__(self, chain: Consortium, name: str = "north", *, headers_alone: bool = False) -> None:
         self.name = name
         self.chain = chain
         self.asked: list[int] = []
         self.before_answer: Callable[[int], None] = lambda _: None
         self.rewrite: Callable[[dict[str, Any]], Any] = lambda told: told
+        self.headers_alone = headers_alone
+        self.refusals = 0
         self.silent_from: int | None = None
 
     @property
@@ -45,9 +47,11 @@ class ChainSource:
         return len(self.chain.headers) - 1
 
     def call(self, method: str, params: list[object]) -> object:
-        assert method == "eth_getBlockByNumber"
-        number, whole = params
-        assert whole is False
+        if method == "eth_getHeaderByNumber" and not self.headers_alone:
+            self.refusals += 1
+            raise NodeUnavailable("refused eth_getHeaderByNumber with code -32601")  # as Besu
+        number, *whole = params
+        assert (method, whole) in (("eth_getHeaderByNumber", []), ("eth_getBlockByNumber", [False]))
         assert isinstance(number, str)
         at = int(number, 16)
         self.before_answer(at)

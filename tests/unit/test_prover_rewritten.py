@@ -183,7 +183,7 @@ class Recorded:
         self.change = change
 
     def call(self, method: str, params: list[object]) -> object:
-        assert method == "eth_getBlockByNumber"
+        assert method in {"eth_getHeaderByNumber", "eth_getBlockByNumber"}
         number = int(str(params[0]), 16)
         return self.change(number, BLOCKS[number]["block"])
 

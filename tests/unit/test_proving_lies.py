@@ -218,7 +218,7 @@ def test_a_head_that_is_not_there_is_no_answer(chain: Consortium) -> None:
     source = ChainSource(chain)
 
     for head in (EPOCH + 3, 1 << 60):
-        with pytest.raises(NodeUnavailable, match="it has no block"):
+        with pytest.raises(NodeUnavailable, match="it does not have block"):
             Validators(pins_of(chain), Rows()).catch_up(source, head, wanted=False)
 
 

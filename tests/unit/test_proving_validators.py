@@ -56,6 +56,18 @@ def test_within_an_epoch_it_follows_only_when_it_is_wanted(chain: Consortium) ->
     assert rows.written == 1
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_headers_are_asked_for_without_their_blocks_and_once_of_who_does_not_know_how(
+    chain: Consortium, *, alone: bool
+) -> None:
+    grow(chain, 7)
+    source = ChainSource(chain, headers_alone=alone)
+
+    Validators(pins_of(chain), Rows()).catch_up(source, source.head, wanted=True)
+
+    assert (source.asked, source.refusals) == (list(range(1, 8)), 0 if alone else 1)
+
+
 @pytest.mark.parametrize("add", [True, False])
 def test_a_change_of_validators_is_followed_and_then_jumped_over(chain: Consortium, *, add: bool) -> None:
     grow(chain, 2 * EPOCH + 3)
