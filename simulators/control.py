@@ -141,6 +141,16 @@ def converse(commands: Commands, asked: TextIO, told: TextIO) -> None:
         print(answer(commands, line), file=told, flush=True)
 
 
+def listens(path: Path) -> bool:
+    """Whether a running simulator answers at a control socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
 def tell(path: Path, line: str, timeout_s: float = 10.0) -> dict[str, object]:
     """Send one command to a running simulator.
 

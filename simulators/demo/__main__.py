@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from simulators.consortium.network import Plan
-from simulators.control import ControlSocket, answer
+from simulators.control import ControlSocket, answer, listens
 from simulators.demo.home import Home
 from simulators.demo.outcome import MarketOutcome
 from simulators.demo.scenes import PRICES, SHADY, SUNNY, scene
@@ -64,7 +64,13 @@ class Demo:
         self._stopped.set()
 
     def run(self) -> int:
-        """Set up, run, sum up; returns the exit code."""
+        """Set up, run, sum up; returns the exit code.
+
+        Raises:
+            StartError: A part did not start, or another demonstration runs here, whose files these would be.
+        """
+        if listens(_DIRECTORY / "control"):
+            raise StartError(f"another demonstration runs in {_shown(_DIRECTORY)}: end it first, with Ctrl-C there")
         shutil.rmtree(_DIRECTORY, ignore_errors=True)
         nodes = "a chain" if self._consortium is None else f"{self._consortium.validators} areas' full nodes"
         print(f"demo: starting {nodes} and a broker, deploying the market …", flush=True)
@@ -83,6 +89,7 @@ class Demo:
             watched_s = self._watch(homes)
             if all(home.agent.poll() is None for home in homes):
                 self._settle(homes)
+            print("demo: the agents end, and both sides' invoices are held against each other …", flush=True)
             ended = [home.end() for home in homes]
             rigs = {home.name: home.rig for home in homes}
             issued = issue(ground, rigs).items()

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from simulators.control import CommandError, tell
+from simulators.control import CommandError, ControlSocket, listens, tell
+from simulators.demo import __main__ as demo
 from simulators.proxy import RpcMode, RpcProxy
 from simulators.stream_proxy import StreamMode, StreamProxy
 
@@ -329,3 +330,17 @@ def test_a_stream_is_refused_and_comes_back(stream: StreamProxy) -> None:
     stream.set_mode(StreamMode.PASS)
     with socket.create_connection(address, LONG_S) as connection:
         assert echoed(connection, b"back") == b"back"
+
+
+def test_a_second_demonstration_leaves_the_files_of_the_first_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "_DIRECTORY", tmp_path)
+    monkeypatch.setattr(demo.signal, "signal", lambda *_: None)
+    place = tmp_path / "control"
+    with ControlSocket(place, {}):
+        assert listens(place)
+        assert demo.main(["--for", "1"]) == 1
+        assert f"another demonstration runs in {tmp_path}: end it first" in capsys.readouterr().err
+        assert place.exists()
+    assert not listens(place)
