@@ -17,7 +17,6 @@ from agent.adapters.calendars import month, time_zone
 from agent.adapters.clock import SystemClock
 from agent.adapters.deployments import load_market
 from agent.adapters.journal import FILE_NAME, Journal
-from agent.adapters.keystore import Keystore
 from agent.adapters.market_rows import MarketRows
 from agent.cli.main import main
 from agent.compose import parts
@@ -27,6 +26,7 @@ from agent.domain.readings import Flags, Reading
 from agent.operator.__main__ import main as operate
 from agent.stages.ledger import Ledger, Start
 from simulators.chain import Anvil
+from tests.fakes.keystores import quick_keystore
 from tests.integration.test_operator_commands import HOUSEHOLD, SARA, Office
 
 pytestmark = [pytest.mark.integration, pytest.mark.untimed]
@@ -117,12 +117,15 @@ class Story:
 
 
 @pytest.fixture
-def story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Story]:
+def story(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    # Commands run in this process here, which has to stay as open as it was for the tests after it.
+    monkeypatch.setattr("agent.operator.requests.close_process", lambda: True)
     folder = tmp_path / "office"
     folder.mkdir(mode=0o700)
     (folder / "passphrase").write_text("a passphrase\n")
     (folder / "passphrase").chmod(0o600)
-    key = Keystore.create(folder / "key.json", b"a passphrase")
+    key = Wallet.create()
+    quick_keystore(folder / "key.json", key.key, "a passphrase")
     began = ABAN.first - 10 * DAY
     with Anvil(genesis_epoch=began) as anvil:
         office = Office(anvil, anvil.url, folder, key.address, capsys, [])

@@ -27,6 +27,7 @@ from agent.domain.readings import Reading
 from agent.operator.__main__ import main
 from simulators.chain import Anvil
 from simulators.proxy import RpcMode, RpcProxy
+from tests.fakes.keystores import quick_keystore
 
 pytestmark = [pytest.mark.integration, pytest.mark.untimed]
 
@@ -124,10 +125,7 @@ def office(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     (folder / "passphrase").write_text("a passphrase\n")
     (folder / "passphrase").chmod(0o600)
     key = Wallet.create()
-    # A thousand rounds instead of a million: each command opens it, and the key is worth nothing.
-    encrypted = Wallet.encrypt(key.key, "a passphrase", kdf="pbkdf2", iterations=1000)
-    (folder / "key.json").touch(mode=0o600)
-    (folder / "key.json").write_text(json.dumps(encrypted))
+    quick_keystore(folder / "key.json", key.key, "a passphrase")
     with Anvil() as anvil:
         anvil.set_balance(key.address, 10**20)
         yield Office(anvil, anvil.url, folder, key.address, capsys, [])

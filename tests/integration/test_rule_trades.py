@@ -39,6 +39,7 @@ from agent.stages.submit import Fees, Submit
 from agent.stages.trade import Trade
 from contracts import load_artifact
 from simulators.chain import Anvil
+from tests.fakes.keystores import quick_keystore
 from tests.fakes.world import HeardEvents
 from tests.integration.test_operator_commands import Office, office
 
@@ -97,7 +98,8 @@ class Household:
     def __init__(self, directory: Path, office: Office, deployed: dict[str, Any], clock: Time, undo: ExitStack) -> None:
         directory.mkdir(mode=0o700)
         wallet = Wallet.create()
-        keystore = Keystore.import_bare(directory / "key.json", wallet.key.hex(), b"a passphrase")
+        quick_keystore(directory / "key.json", wallet.key, "a passphrase")
+        keystore = Keystore.open(directory / "key.json", b"a passphrase")
         request = office.request(deployed, wallet, serial=directory.name, age_s=1000)
         assert office.run("approve", str(request))[0] == 0
         office.anvil.set_balance(wallet.address, 10**18)

@@ -24,6 +24,7 @@ from agent.domain.readings import Reading
 from agent.stages.confirm import Confirm
 from agent.stages.submit import Fees, Submit
 from contracts import load_artifact
+from tests.fakes.keystores import quick_keystore
 from tests.fakes.world import HeardEvents
 
 RULES = Rules(depth=1, agreement=1)
@@ -36,7 +37,7 @@ def moved_in(folder: Path, url: str, deployed: dict[str, Any], wallet: LocalAcco
     (folder / "state").mkdir(mode=0o700)
     (folder / "passphrase").write_bytes(PASSPHRASE + b"\n")
     (folder / "passphrase").chmod(0o600)
-    Keystore.import_bare(folder / "key.json", wallet.key.hex(), PASSPHRASE)
+    quick_keystore(folder / "key.json", wallet.key, PASSPHRASE.decode())
     file = folder / "agent.toml"
     file.write_text(f"""
 [household]
