@@ -111,11 +111,11 @@ class NodeCircle:
             return [standing.node for standing in self._standings if standing.proves]
 
     @property
-    def unknown_sealer(self) -> bool:
-        """Whether some node's newest block is sealed by somebody who is not known to be a validator, or not yet."""
+    def strangers(self) -> Sequence[str]:
+        """Names of nodes whose newest block is sealed by somebody who is not known to be a validator, or not yet."""
         with self._lock:
             now = self._clock()
-            return any(standing.may_be_known_soon(now) for standing in self._standings)
+            return [standing.node.name for standing in self._standings if standing.may_be_known_soon(now)]
 
     def caught(self, name: str, why: str, told: object) -> None:
         """A node said what cannot be true: it is left alone, what it said is kept, and a person is told.

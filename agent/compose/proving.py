@@ -75,7 +75,9 @@ def open_proving(
         keep_lie=lies.keep,
         lies=lies.newest(),
     )
-    following = Following(validators=validators, pins=pins, nodes=nodes, events=events, monotonic=time.monotonic)
+    following = Following(
+        validators=validators, pins=pins, nodes=nodes, events=events, monotonic=time.monotonic, random=random.random
+    )
     prover = Prover(
         household=configuration.household.account,
         nodes=nodes,

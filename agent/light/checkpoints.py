@@ -24,8 +24,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from agent.domain.errors import BadEvidence, UnknownSealer
-from agent.light import bft, seals
-from agent.light.headers import Consensus, Header
+from agent.light import bft, clique, seals
+from agent.light.headers import Consensus, Header, block_hash
 from agent.light.seals import Place, Rules
 
 
@@ -87,6 +87,30 @@ def settled(trusted: tuple[bytes, ...], run: Sequence[Place]) -> int:
         if newer == at or run[newer].validators == trusted:
             return newer
         at, trusted = newer, run[newer].validators
+
+
+def strangers_vouched_for(known: tuple[bytes, ...], run: Sequence[Header], rules: Rules) -> bool:
+    """Whether validators who are known seal together with others: then votes let those in, and nobody made them up.
+
+    Clique: more than half of the known ones sealed a stranger's block or one after it. QBFT, IBFT 2: a third of them
+    sealed the newest block, and others with them; fewer cannot hinder the rest from sealing what they like.
+
+    Args:
+        known: 20 bytes each.
+        run: a node's newest headers; of a QBFT or IBFT 2 chain one is enough.
+        rules: the chain's.
+
+    Raises:
+        BadEvidence: a header has not its form.
+    """
+    if rules.consensus is not Consensus.CLIQUE:
+        sealers = seals.committers(run[-1], rules)
+        return 3 * len(sealers & {*known}) >= len(known) and not sealers <= {*known}
+    if any(after.parent_hash != block_hash(before, rules.consensus) for before, after in pairwise(run)):
+        return False
+    signers = [clique.sealer(header.fields()) for header in run]
+    first = next((place for place, one in enumerate(signers) if one not in known), len(run))
+    return vouched(known, signers[first:])
 
 
 def _over_clique(place: Place, first: Header, after: Iterable[Header], rules: Rules) -> Place:

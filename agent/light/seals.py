@@ -295,6 +295,18 @@ def _check_bft_seals(header: Header, extra: bft.Extra, validators: tuple[bytes, 
         found.add(committer)
 
 
+def committers(header: Header, rules: Rules) -> set[bytes]:
+    """Whose seals a QBFT or IBFT 2 block bears, 20 bytes each, known or not.
+
+    Raises:
+        BadEvidence: its extra data has not the form.
+    """
+    ibft2 = rules.consensus is Consensus.IBFT2
+    extra = bft.decode(header.extra_data, ibft2=ibft2)
+    sealed = keccak(header.with_extra(extra.sealed_part(ibft2=ibft2)))
+    return {found for seal in extra.seals if (found := signer(sealed, seal)) is not None}
+
+
 def _bft_vote(
     validators: tuple[bytes, ...], votes: tuple[Cast, ...], cast: Cast
 ) -> tuple[tuple[bytes, ...], tuple[Cast, ...]]:

@@ -7,14 +7,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from agent.domain.backoff import BackOff, Patience
 from agent.domain.errors import BadEvidence, Doubtful, JournalBusy, NodeUnavailable
+from agent.light.checkpoints import strangers_vouched_for
 from agent.light.evidence import Pins
 from agent.light.hashing import shown
+from agent.proving.building import most_headers
 from agent.proving.questions import Heard, Questions, Source
 from agent.proving.validators import Validators
 
 # What was followed until then is kept, so a slow node only takes more turns, and no turn looks like one that hangs.
 _STEP_S = 10.0
+# Who showed a stranger of whom nothing came is asked again within an hour: some ten headers each time.
+_DOUBT = BackOff(first_s=60.0, most_s=3_600.0)
+# So long after a change a node may still be said to show the stranger whom that change let in.
+_KNOWN_S = 60.0
 # Of several slow ones, the rest have their turn next time.
 _TURN_S = 15.0
 
@@ -23,8 +30,8 @@ class Nodes(Protocol):
     """The full nodes, one by one."""
 
     @property
-    def unknown_sealer(self) -> bool:
-        """Whether the newest block of one is sealed by somebody who is not known."""
+    def strangers(self) -> Sequence[str]:
+        """Names of those whose newest block is sealed by somebody who is not known."""
 
     def sources(self) -> Sequence[Source]:
         """Those that may be asked for proofs now, the own area's first."""
@@ -52,6 +59,7 @@ class Following:
         nodes: who is asked.
         events: told of each change.
         monotonic: seconds that never step.
+        random: gives a number in [0, 1).
     """
 
     def __init__(
@@ -62,12 +70,17 @@ class Following:
         nodes: Nodes,
         events: Events,
         monotonic: Callable[[], float],
+        random: Callable[[], float],
     ) -> None:
         self._validators = validators
         self._pins = pins
         self._nodes = nodes
         self._events = events
         self._monotonic = monotonic
+        self._random = random
+        self._doubts: dict[str, Patience] = {}
+        self._seen: dict[str, int] = {}
+        self._changed_at = -_KNOWN_S
         self._lock = threading.Lock()
         self._stuck = False
         self._turned = 0
@@ -98,8 +111,8 @@ class Following:
     def run_once(self) -> bool:
         """One step towards the newest block; returns whether another would lead further.
 
-        While somebody unknown seals, whoever leads no further makes room for the next: a node that stands still, or
-        shows an old block as its newest, holds up nothing.
+        A node whose newest block somebody unknown sealed is asked for every header. Whoever leads no further makes room
+        for the next: a node that stands still, or shows an old block as its newest, holds up nothing.
         """
         with self._lock:
             stuck, until = False, self._monotonic() + _TURN_S
@@ -109,14 +122,14 @@ class Following:
                     break
                 began = self._validators.place
                 try:
-                    more = self._step(source, wanted=self._nodes.unknown_sealer)
+                    more = self._step(source, wanted=source.name in self._nodes.strangers)
                 except (NodeUnavailable, JournalBusy):  # others, and the next turn, are asked
                     continue
                 except Doubtful as error:
                     stuck = True
                     self._tell_stuck(str(error))
                     continue
-                if more or self._validators.place != began or not self._nodes.unknown_sealer:
+                if more or self._validators.place != began or not self._nodes.strangers:
                     self._stuck = False
                     return more
             self._stuck = stuck
@@ -147,10 +160,11 @@ class Following:
             raise NodeUnavailable(f"who may seal is being followed; block {self.followed_to()} is reached")
 
     def _step(self, source: Source, *, wanted: bool) -> bool:
-        before = self._validators.known()
+        before, head = self._validators.known(), None
         heard = Heard(source, self._monotonic, self._monotonic() + _STEP_S)
         try:
             head = Questions(heard, self._pins.rules.consensus).newest()
+            wanted = wanted and self._worth_following(heard, head)
             more = self._validators.catch_up(heard, head, wanted=wanted)
         except Doubtful:
             raise
@@ -159,11 +173,45 @@ class Following:
             raise NodeUnavailable(f"it lied: {error}") from error
         finally:
             self._tell_change(before)
+            if wanted and head is not None:
+                self._weigh(source.name, head)
         return more
+
+    def _weigh(self, name: str, head: int) -> None:
+        """Doubt a node whose votes are known up to where a stranger sealed, and none of them let anybody in."""
+        now = self._monotonic()
+        if now - self._changed_at < _KNOWN_S:
+            return
+        seen = self._seen.setdefault(name, head)
+        if self.followed_to() >= seen:
+            del self._seen[name]
+            self._doubts.setdefault(name, Patience(_DOUBT, self._random)).failed(now)
+
+    def _worth_following(self, source: Source, head: int) -> bool:
+        """Whether to follow a node's headers one by one for a stranger that it showed.
+
+        At first it is. Where nothing came of it the node may show one again and again, and every header is a kilobyte:
+        then some of those who are known must vouch for the next one, which it cannot make up.
+        """
+        doubt = self._doubts.get(source.name)
+        if doubt is None:
+            return True
+        if not doubt.ready(self._monotonic()):
+            return False
+        pins = self.pins()
+        count = min(head, most_headers(pins))
+        run = Questions(source, pins.rules.consensus).run(head - count + 1, count)
+        if count and strangers_vouched_for(pins.place.validators, run, pins.rules):
+            return True
+        doubt.failed(self._monotonic())
+        return False
 
     def _tell_change(self, before: tuple[bytes, ...]) -> None:
         after = self._validators.known()
         if after != before:
+            self._doubts.clear()
+            self._seen.clear()
+            self._changed_at = self._monotonic()
             self._events.info(
                 "validators.changed",
                 block=self.followed_to(),

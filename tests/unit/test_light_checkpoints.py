@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.domain.errors import BadEvidence, OtherRules, UnknownSealer
 from agent.light import clique
-from agent.light.checkpoints import jump, vouched
+from agent.light.checkpoints import jump, strangers_vouched_for, vouched
 from agent.light.headers import Consensus, Header
 from agent.light.seals import Place, Rules, follow
 from tests.fakes.consortium import FOR, Consortium, address, addresses, keys
@@ -260,3 +260,31 @@ def test_a_checkpoint_that_votes_is_none() -> None:
     chain = sealed(Consensus.CLIQUE, keys(4), EPOCH - 1)
     chain.seal(nonce=FOR)
     lie(chain, "is a checkpoint, and votes")
+
+
+def test_nobody_makes_up_that_known_validators_seal_with_strangers() -> None:
+    chain = sealed(Consensus.CLIQUE, keys(4), 3)
+    known = at_genesis(chain).validators
+    one, two, three, _ = chain.sealers
+    for key in (STRANGERS[0], one, two, STRANGERS[1], one):
+        chain.seal(key)
+    run = chain.headers[1:]
+
+    assert not strangers_vouched_for(known, chain.headers[1:4], chain.rules)  # without a stranger, whoever sealed
+    assert not strangers_vouched_for(known, run, chain.rules)  # half of the known ones
+    chain.seal(three)
+    assert strangers_vouched_for(known, chain.headers[1:], chain.rules)
+    assert not strangers_vouched_for(known, [*run[:-1], chain.headers[-1]], chain.rules)  # it hangs on another
+
+
+@pytest.mark.parametrize("consensus", BFT)
+@pytest.mark.parametrize(("honest", "others", "real"), [(4, 0, False), (1, 3, False), (2, 2, True), (4, 1, True)])
+def test_a_third_of_the_known_seals_and_some_more_are_nothing_made_up(
+    consensus: Consensus, honest: int, others: int, *, real: bool
+) -> None:
+    chain = sealed(consensus, keys(4), 3)
+    known = at_genesis(chain).validators
+    by = [*keys(4)[:honest], *STRANGERS[:others]]
+    chain.seal(*by, validators=addresses(by))
+
+    assert strangers_vouched_for(known, chain.headers[-1:], chain.rules) is real

@@ -64,7 +64,7 @@ def street(request: pytest.FixtureRequest) -> Street:
 def test_a_sealed_head_is_used(street: Street) -> None:
     assert street.used() == ["n0", "n1"]
     assert street.pool.head().number == 20
-    assert not street.pool.unknown_sealer
+    assert street.pool.strangers == []
     assert street.house.log.said == []
 
 
@@ -128,7 +128,7 @@ def test_whoever_is_sealed_by_a_stranger_is_asked_for_headers_only_until_the_str
 
     assert street.used() == ["n1"]
     assert street.sources() == ["n0", "n1"]
-    assert street.pool.unknown_sealer
+    assert street.pool.strangers == ["n0"]
     strange = {status.name: status.strange for status in street.pool.statuses()}
     assert strange == {"n0": True, "n1": False}
     problem = next(status.problem for status in street.pool.statuses() if status.name == "n0")
@@ -139,7 +139,7 @@ def test_whoever_is_sealed_by_a_stranger_is_asked_for_headers_only_until_the_str
     street.house.later(11)
     del street.shown[1]
     assert street.used() == ["n0", "n1"]
-    assert not street.pool.unknown_sealer
+    assert street.pool.strangers == []
     assert street.house.log.said == []
 
 
@@ -157,7 +157,7 @@ def test_a_stranger_who_stays_costs_no_headers_for_ever(street: Street) -> None:
     street.shows(0, replace(street.chain.headers[-1], number=1_000_001))
     for minute in range(90):
         street.pool.balance()
-        assert street.pool.unknown_sealer is (minute < 60)
+        assert street.pool.strangers == (["n0"] if minute < 60 else [])
         street.house.later(60)
     assert street.sources() == ["n0", "n1"], "and it may still prove who it is"
 
@@ -165,11 +165,11 @@ def test_a_stranger_who_stays_costs_no_headers_for_ever(street: Street) -> None:
 def test_a_node_that_falls_silent_has_no_unknown_sealer_any_more(street: Street) -> None:
     street.shows(0, replace(street.chain.headers[-1], number=1_000_001))
     assert street.used() == ["n1"]
-    assert street.pool.unknown_sealer
+    assert street.pool.strangers == ["n0"]
     street.house.rpcs[0].fault = NodeUnavailable("no answer in time")
     street.house.later(11)
     street.pool.balance()
-    assert not street.pool.unknown_sealer
+    assert street.pool.strangers == []
 
 
 def test_transactions_still_go_to_a_node_whose_sealer_is_not_known(street: Street) -> None:

@@ -39,8 +39,11 @@ class Kept:
 class Whole(World):
     """A prover with what really follows the validators."""
 
-    unknown_sealer: bool = True
     kept_place: Kept = field(default_factory=Kept)
+
+    @property
+    def strangers(self) -> list[str]:
+        return [teller.name for teller in self.sources()]
 
     def following(self) -> Following:
         return Following(
@@ -49,6 +52,7 @@ class Whole(World):
             nodes=self,
             events=self,
             monotonic=lambda: self.now,
+            random=lambda: 0.5,
         )
 
     def proving(self, following: Following, depth: int) -> Prover:

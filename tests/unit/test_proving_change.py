@@ -28,7 +28,9 @@ HELD, HEAD = 2, 24
 class Nodes(World):
     """Nodes whose newest block may be a stranger's."""
 
-    unknown_sealer = True
+    @property
+    def strangers(self) -> list[str]:
+        return [teller.name for teller in self.sources()]
 
 
 def changed(consensus: Consensus, *, add: bool) -> tuple[Nodes, Validators]:
@@ -64,7 +66,9 @@ def claimed(there: Nodes, kind: Kind) -> Claim:
 
 
 def follows(there: Nodes, validators: Validators, pins: Pins) -> Following:
-    return Following(validators=validators, pins=pins, nodes=there, events=there, monotonic=lambda: there.now)
+    return Following(
+        validators=validators, pins=pins, nodes=there, events=there, monotonic=lambda: there.now, random=lambda: 0.5
+    )
 
 
 def proves(there: Nodes, following: Following, held: int = HELD) -> Prover:
