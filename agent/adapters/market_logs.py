@@ -290,14 +290,23 @@ class MarketLogs:
         Raises:
             NodeUnavailable: its topics and data are not what the event has.
         """
-        place = Place(log.block, log.index, log.tx_hash, at)
-        if not log.topics:
+        return self.event_of(Place(log.block, log.index, log.tx_hash, at), log.topics, log.data)
+
+    def event_of(self, place: Place, topics: tuple[bytes, ...], data: bytes) -> MarketEvent | None:
+        """What a log of the contract says; None and errors as ``event``.
+
+        Args:
+            place: where it stands.
+            topics: 32 bytes each.
+            data: the rest.
+        """
+        if not topics:
             return None
-        if log.topics[0].startswith(_NO_ACCOUNT):
+        if topics[0].startswith(_NO_ACCOUNT):
             # No keccak begins with twelve zero bytes: it is an account, and the event has no name.
-            return self._reading.build(place, _facts(self._reading, log.topics, log.data))
-        kind = self._signed.get(log.topics[0])
-        return None if kind is None else kind.build(place, _facts(kind, log.topics[1:], log.data))
+            return self._reading.build(place, _facts(self._reading, topics, data))
+        kind = self._signed.get(topics[0])
+        return None if kind is None else kind.build(place, _facts(kind, topics[1:], data))
 
 
 def area_hash(name: str) -> str:

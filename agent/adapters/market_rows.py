@@ -26,6 +26,8 @@ from agent.domain.readings import Flags, Reading
 from agent.domain.samples import MeterRole
 
 _MARK = "market_events_to"
+ATTESTED = "attested"
+"""Name of the fact that says how far sales are proven."""
 # The names in the table; they stay when a class is renamed.
 _NAMES: Mapping[str, type[MarketEvent]] = {
     "enrolled": Enrolled,
@@ -60,12 +62,7 @@ class MarketRows:
         """
         with self._journal.transaction() as journal:
             for event in events:
-                place = event.place
-                journal.execute(
-                    "INSERT INTO market_event (block, log_index, tx_hash, at, name, facts) VALUES (?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (block, log_index) DO NOTHING",
-                    (place.block, place.log_index, place.tx_hash, place.at, _KINDS[type(event)], _facts(event)),
-                )
+                insert(journal, event)
             journal.set_fact(_MARK, json.dumps([block, block_hash]))
 
     def mark(self) -> tuple[int, str] | None:
@@ -85,6 +82,7 @@ class MarketRows:
         with self._journal.transaction() as journal:
             journal.execute("DELETE FROM market_event")
             journal.set_fact(_MARK, None)
+            journal.set_fact(ATTESTED, None)
 
     def prune(self, before: int) -> int:
         """Delete booked readings of blocks before a time, UTC epoch seconds; returns how many.
@@ -109,7 +107,23 @@ class MarketRows:
         rows = self._journal.query(
             "SELECT * FROM market_event WHERE at BETWEEN ? AND ? ORDER BY block, log_index", (first_at, last_at)
         )
-        return [_event(row) for row in rows]
+        return [event_of(row) for row in rows]
+
+
+def insert(journal: Journal, event: MarketEvent, shown: int = 0) -> None:
+    """Write an event down, inside a transaction; one that is there stays.
+
+    Args:
+        journal: the open one.
+        event: which.
+        shown: what shows it (``attested_rows``).
+    """
+    place = event.place
+    journal.execute(
+        "INSERT INTO market_event (block, log_index, tx_hash, at, name, facts, shown) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (block, log_index) DO NOTHING",
+        (place.block, place.log_index, place.tx_hash, place.at, _KINDS[type(event)], _facts(event), shown),
+    )
 
 
 def _facts(event: MarketEvent) -> str:
@@ -118,7 +132,8 @@ def _facts(event: MarketEvent) -> str:
     return json.dumps(told, separators=(",", ":"), sort_keys=True)
 
 
-def _event(row: Row) -> MarketEvent:
+def event_of(row: Row) -> MarketEvent:
+    """The event that a row holds."""
     place = Place(row["block"], row["log_index"], row["tx_hash"], row["at"])
     kind, told = _NAMES[row["name"]], json.loads(row["facts"])
     return kind(place, **{field.name: _value(field.name, told[field.name]) for field in fields(kind)[1:]})

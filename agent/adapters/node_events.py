@@ -15,6 +15,7 @@ from agent.adapters import node_answers, node_votes
 from agent.adapters.full_node import FullNode
 from agent.adapters.market_logs import Log, MarketLogs, Topics
 from agent.adapters.node_faults import RpcRefused
+from agent.domain.attested import ProvenBlock
 from agent.domain.errors import AnswerTooLong, NodesDisagree, NodeUnavailable
 from agent.domain.market import Head
 from agent.domain.market_events import ORDERS, MarketEvent, Stretch, Wanted
@@ -162,6 +163,9 @@ class Pool(Protocol):
     def head(self) -> Head:
         """The highest newest block of a usable node."""
 
+    def caught(self, name: str, why: str, told: object) -> None:
+        """A node said what cannot be true."""
+
 
 class NodeEvents:
     """What happened in the market, for the household: said by enough nodes.
@@ -208,6 +212,36 @@ class NodeEvents:
             NodeUnavailable: too few nodes gave a usable answer.
         """
         return self._agreed(self._proper, wanted, first_block, last_block, self._agreement)
+
+    def said(self, wanted: Wanted, first_block: int, last_block: int) -> list[tuple[str, Stretch]]:
+        """What each node says by itself of a range of at most ``MOST_BLOCKS`` blocks, by its name.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+
+        def ask(node: FullNode) -> tuple[str, Stretch | None]:
+            return node.name, self._proper.read(node, wanted, first_block, last_block)
+
+        try:
+            answers = self._pool.answers(ask, self._agreement)
+        except NodeUnavailable:  # the only one that is left may be the one that tells the truth
+            answers = self._pool.answers(ask)
+        return [(name, stretch) for name, stretch in answers if stretch is not None]
+
+    def expose(self, wanted: Wanted, proven: ProvenBlock) -> None:
+        """Put those aside who say of a proven block what it disproves.
+
+        Raises:
+            NodeUnavailable: no node gave a usable answer.
+        """
+        for name, stretch in self.said(wanted, proven.block, proven.block):
+            if stretch.last.block_hash == proven.block_hash and stretch.events != proven.events:
+                why = (
+                    f"of block {proven.block} it tells {len(stretch.events)} events of this household or of prices that"
+                    f" are not the {len(proven.events)} that its receipts prove"
+                )
+                self._pool.caught(name, why, [repr(event) for event in stretch.events])
 
     def events(self, wanted: Wanted, first_block: int, last_block: int) -> list[MarketEvent]:
         """Events of a range of any length, in the chain's order, as enough nodes say them.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.adapters.attested_rows import AttestedRows
 from agent.adapters.chain_rows import ChainRows
 from agent.adapters.clock import SystemClock
 from agent.adapters.decision_rows import DecisionRows
@@ -19,6 +21,7 @@ from agent.adapters.market import Market
 from agent.adapters.market_rows import MarketRows
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.meters import DriverMeter
+from agent.adapters.node_events import NodeEvents
 from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
 from agent.adapters.systemd import Systemd
@@ -30,8 +33,10 @@ from agent.daemon import Daemon
 from agent.domain.outbox import Rules
 from agent.domain.registers import RegisterRules
 from agent.domain.samples import MeterRole, Sample
+from agent.proving.attesting import Attestor
 from agent.proving.following import Following
 from agent.schedule import Loop
+from agent.stages.attest import Attest
 from agent.stages.confirm import Confirm
 from agent.stages.follow import Follow
 from agent.stages.ledger import Ledger, Start
@@ -53,6 +58,8 @@ _MINUTES_AT_ONCE = 2
 _BOOK_PIECES_AT_ONCE = 6
 # A decision with eight acts asks the full nodes 64 questions, one after another: slow nodes are no turn that hangs.
 _TRADE_SLACK_S = 600.0
+# Where something was left out, a turn looks for it at each node and proves up to sixteen blocks.
+_ATTEST_SLACK_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +197,7 @@ def build(
         nodes=market,
         rows=rows.market,
         journal=journal,
-        start=Start(key.address, configuration.chain.deployed_at, rules.depth),
+        start=Start(key.address, configuration.chain.deployed_at, proving.deep_enough(rules.depth)),
         clock=clock,
         events=events,
     )
@@ -218,6 +225,15 @@ def build(
         Loop("follow", follow.run_once, every_s=15.0, offset_s=0.7, at_once=True, wakes=("record",)),
         *_following(proving.following),
         Loop("ledger", ledger.run_once, every_s=30.0, offset_s=5.0, wakes=("ledger",)),
+        *_attesting(
+            proving.attestor,
+            account=key.address,
+            ledger=ledger,
+            journal=journal,
+            market=market,
+            clock=clock,
+            events=events,
+        ),
         # An interval's events in one commit: each commit wears the card.
         Loop("events", events.flush, every_s=20.0, offset_s=10.0),
         Loop("retain", retain.run_once, every_s=3600.0, offset_s=1800.0),
@@ -268,6 +284,33 @@ def _following(following: Following | None) -> list[Loop]:
     if following is None:
         return []
     return [Loop("validators", following.run_once, every_s=30.0, offset_s=3.0, at_once=True, wakes=("validators",))]
+
+
+def _attesting(
+    attestor: Attestor | None,
+    *,
+    account: str,
+    ledger: Ledger,
+    journal: Journal,
+    market: NodeEvents,
+    clock: SystemClock,
+    events: EventLog,
+) -> list[Loop]:
+    """What the ledger has is proven where blocks are sealed."""
+    if attestor is None:
+        return []
+    attest = Attest(
+        household=account,
+        nodes=market,
+        proofs=attestor,
+        rows=AttestedRows(journal),
+        journal=journal,
+        reached=ledger.reached,
+        clock=clock,
+        events=events,
+        random=random.random,
+    )
+    return [Loop("attest", attest.run_once, every_s=30.0, offset_s=12.0, wakes=("attest",), slack_s=_ATTEST_SLACK_S)]
 
 
 def _polls(configuration: Configuration, rows: Rows, clock: SystemClock, events: EventLog) -> dict[MeterRole, Poll]:

@@ -149,6 +149,11 @@ def open_nodes(
     )
 
 
+def market_logs(configuration: Configuration) -> MarketLogs:
+    """What reads the pinned contract's events."""
+    return MarketLogs(load_artifact().abi, configuration.chain.contract)
+
+
 def open_market_events(
     configuration: Configuration, nodes: NodePool, *, pieces_at_once: int | None = None
 ) -> NodeEvents:
@@ -159,8 +164,9 @@ def open_market_events(
         nodes: what is asked.
         pieces_at_once: how much of the order book one call reads at most; None for all of it.
     """
-    logs = MarketLogs(load_artifact().abi, configuration.chain.contract)
-    return NodeEvents(nodes, logs, agreement=agreement(configuration), pieces_at_once=pieces_at_once)
+    return NodeEvents(
+        nodes, market_logs(configuration), agreement=agreement(configuration), pieces_at_once=pieces_at_once
+    )
 
 
 def agreement(configuration: Configuration) -> int:

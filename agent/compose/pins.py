@@ -10,6 +10,7 @@ from agent.configuration import PinSettings
 from agent.domain.market import ChainPin
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus
+from agent.light.orders import OrderLayout
 from agent.light.seals import Place, Rules
 from agent.light.state import SlotField, SlotLayout
 from contracts import load_artifact
@@ -54,6 +55,13 @@ def slot_layout() -> SlotLayout:
     """
     told = load_artifact().household
     return SlotLayout(told.base, tuple(SlotField(_attribute(one.label), one.offset, one.bits) for one in told.fields))
+
+
+def order_layout() -> OrderLayout:
+    """Where sellers' orders lie and what is in their slots; as ``slot_layout``."""
+    told = load_artifact().orders
+    found = {one.label: SlotField(_attribute(one.label), one.offset, one.bits) for one in told.fields}
+    return OrderLayout(told.base, told.places, left=found["energyWh"], number=found["number"])
 
 
 def _attribute(label: str) -> str:

@@ -13,12 +13,14 @@ from agent.adapters.journal import Journal
 from agent.adapters.lie_rows import LieRows
 from agent.adapters.node_pool import NodePool
 from agent.compose import parts
-from agent.compose.pins import judge, unsealed
+from agent.compose.pins import judge, order_layout, unsealed
 from agent.configuration import Configuration
 from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.light.evidence import Pins
 from agent.light.headers import Consensus
 from agent.proving import places
+from agent.proving.attesting import Attestor
+from agent.proving.building import followers
 from agent.proving.exporting import Known
 from agent.proving.following import Following
 from agent.proving.heads import head_check
@@ -37,11 +39,21 @@ class Proving:
         nodes: all of them.
         prover: proves ends; None where the chain is unproven.
         following: follows who may seal; None there too.
+        attestor: proves what the ledger has; None there too.
     """
 
     nodes: NodePool
     prover: Prover | None
     following: Following | None
+    attestor: Attestor | None
+
+    def deep_enough(self, depth: int) -> int:
+        """How many blocks must follow what is written down, so that it can be proven.
+
+        Args:
+            depth: how many must in any case.
+        """
+        return depth if self.following is None else max(depth, followers(self.following.pins()))
 
 
 def open_proving(
@@ -60,7 +72,7 @@ def open_proving(
     pins = parts.light_pins(configuration)
     if pins is None:
         nodes = parts.open_nodes(configuration, events, keep_lie=lies.keep, lies=lies.newest())
-        return Proving(nodes, None, None)
+        return Proving(nodes, None, None, None)
     validators = Validators(pins, ChainRows(journal))
     if validators.begun_anew:
         events.warning(
@@ -89,7 +101,16 @@ def open_proving(
         now=lambda: clock.now_ms() // 1000,
         random=random.random,
     )
-    return Proving(nodes, prover, following)
+    attestor = Attestor(
+        household=configuration.household.account,
+        nodes=nodes,
+        following=following,
+        codec=parts.market_logs(configuration),
+        layout=order_layout(),
+        monotonic=time.monotonic,
+        random=random.random,
+    )
+    return Proving(nodes, prover, following, attestor)
 
 
 def known_by(configuration: Configuration, kept: str | None, *, linked: bool) -> Known:

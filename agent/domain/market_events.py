@@ -183,3 +183,25 @@ def concerned(event: MarketEvent) -> tuple[str, ...]:
             return (event.trade.seller, event.trade.buyer)
         case TariffSet() | ServiceCostSet():
             return ()
+
+
+def concluded(event: Traded, account: str) -> dict[str, object]:
+    """What an account is told of a trade of its own.
+
+    Args:
+        event: the trade.
+        account: its seller or buyer, checksummed.
+    """
+    trade = event.trade
+    sold = trade.seller == account
+    return {
+        "tx_hash": event.place.tx_hash,
+        "trade": trade.id,
+        "side": "sold" if sold else "bought",
+        "other": trade.buyer if sold else trade.seller,
+        "order": trade.number,
+        "energy_wh": trade.energy_wh,
+        "price_wei": trade.price_wei,
+        "service_cost_wei": trade.service_cost_wei,
+        "at": trade.at,
+    }

@@ -164,7 +164,7 @@ def checked(evidence: Evidence, pins: Pins) -> Verdict:
         raise BadEvidence(f"it is of the contract {shown(evidence.contract)}, the pinned one is {pins.chain.contract}")
     if evidence.transaction is None and evidence.state is None:
         raise BadEvidence("it holds neither a transaction nor a state")
-    run = _followed(evidence, pins)
+    run = _followed(evidence.headers, evidence.block, pins)
     transaction = receipt = account = slot = None
     if evidence.transaction is not None:
         transaction, receipt = _transaction(evidence.transaction, run.header, pins)
@@ -194,11 +194,27 @@ def checked(evidence: Evidence, pins: Pins) -> Verdict:
 # --- Headers ---
 
 
-def _followed(evidence: Evidence, pins: Pins) -> Run:
-    if not 0 < len(evidence.headers) <= MOST_HEADERS:
-        raise BadEvidence(f"it holds {len(evidence.headers)} headers, where 1 to {MOST_HEADERS} belong")
-    headers = [Header.decode(raw, f"header {place}") for place, raw in enumerate(evidence.headers)]
-    return runs.followed(headers, evidence.block, pins.place, pins.rules)
+def weighed(raw_headers: tuple[bytes, ...], block: int, pins: Pins) -> tuple[Header, bytes, str]:
+    """A block's header, its hash, and why too few vouch for it; empty where it is proven.
+
+    Args:
+        raw_headers: of consecutive blocks, in RLP with their seals, that one among them.
+        block: its number.
+        pins: by which the chain is known.
+
+    Raises:
+        UnknownSealer: a block is sealed by somebody who is not known to be a validator.
+        BadEvidence: something else in them is wrong.
+    """
+    run = _followed(raw_headers, block, pins)
+    return run.header, run.block_hash, _too_few(run, pins)
+
+
+def _followed(raw_headers: tuple[bytes, ...], block: int, pins: Pins) -> Run:
+    if not 0 < len(raw_headers) <= MOST_HEADERS:
+        raise BadEvidence(f"it holds {len(raw_headers)} headers, where 1 to {MOST_HEADERS} belong")
+    headers = [Header.decode(raw, f"header {place}") for place, raw in enumerate(raw_headers)]
+    return runs.followed(headers, block, pins.place, pins.rules)
 
 
 def _too_few(run: Run, pins: Pins) -> str:
@@ -246,15 +262,30 @@ def _there(value: bytes | None, what: str) -> bytes:
 
 def _state(piece: StatePiece, header: Header, pins: Pins) -> tuple[Account, HouseholdSlot]:
     account = state.account(header.state_root, piece.household, piece.account_proof)
+    contract = market(header, piece.contract_proof, pins)
+    word = state.slot(contract.storage_root, pins.layout.key(piece.household), piece.slot_proof)
+    return account, pins.layout.unpack(word)
+
+
+def market(header: Header, proof: tuple[bytes, ...], pins: Pins) -> Account:
+    """The market's account, which has the pinned code.
+
+    Args:
+        header: whose state it is of.
+        proof: nodes from the state root to the account.
+        pins: by which the market is known.
+
+    Raises:
+        BadEvidence: the proof does not lead there, or the code is another.
+    """
     address = bytes.fromhex(pins.chain.contract[2:])
-    contract = state.account(header.state_root, address, piece.contract_proof)
+    contract = state.account(header.state_root, address, proof)
     if "0x" + contract.code_hash.hex() != pins.chain.code_hash.lower():
         raise BadEvidence(
             f"the code at {pins.chain.contract} hashes to 0x{contract.code_hash.hex()}, the pinned one to "
             f"{pins.chain.code_hash}"
         )
-    word = state.slot(contract.storage_root, pins.layout.key(piece.household), piece.slot_proof)
-    return account, pins.layout.unpack(word)
+    return contract
 
 
 # --- Words ---

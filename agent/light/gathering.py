@@ -98,14 +98,31 @@ def state_piece(household: bytes, told_account: Told, told_contract: Told) -> St
     Raises:
         BadEvidence: what is told has another form.
     """
-    slots = told_contract.get("storageProof")
-    if not isinstance(slots, list) or len(slots) != 1 or not isinstance(slots[0], dict):
-        raise BadEvidence(f"storageProof is {shown(slots)}, where the proof of one slot belongs")
+    contract_proof, (slot_proof,) = market_proofs(told_contract, 1)
     return StatePiece(
         household=household,
         account_proof=_nodes(told_account.get("accountProof"), "accountProof of the household"),
-        contract_proof=_nodes(told_contract.get("accountProof"), "accountProof of the market"),
-        slot_proof=_nodes(slots[0].get("proof"), "storageProof"),
+        contract_proof=contract_proof,
+        slot_proof=slot_proof,
+    )
+
+
+def market_proofs(told: Told, slots: int) -> tuple[tuple[bytes, ...], tuple[tuple[bytes, ...], ...]]:
+    """The proofs of the market's account and of so many of its slots, in the order in which they were asked for.
+
+    Args:
+        told: ``eth_getProof`` of the market.
+        slots: how many were asked for.
+
+    Raises:
+        BadEvidence: what is told has another form.
+    """
+    proofs = told.get("storageProof")
+    if not isinstance(proofs, list) or len(proofs) != slots or not all(isinstance(one, dict) for one in proofs):
+        raise BadEvidence(f"storageProof is {shown(proofs)}, where proofs of {slots} slot(s) belong")
+    return (
+        _nodes(told.get("accountProof"), "accountProof of the market"),
+        tuple(_nodes(one.get("proof"), "storageProof") for one in proofs),
     )
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from agent.domain.attested import OrderWord
 from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.domain.outbox import Inclusion
-from agent.light import clique, gathering
+from agent.light import clique, gathering, state, transactions
 from agent.light.checkpoints import vouched
-from agent.light.evidence import Evidence, Outcome, Pins, Verdict, checked
+from agent.light.evidence import Evidence, Outcome, Pins, Verdict, checked, market, weighed
+from agent.light.hashing import keccak
 from agent.light.headers import Consensus, Header, block_hash
+from agent.light.orders import OrderLayout
+from agent.light.receipts import Receipt, receipts_trie, transactions_trie
+from agent.light.receipts import of_fields as receipt_of
 from agent.light.state import Account, HouseholdSlot
 from agent.proving.questions import NotThere, Questions, Told
 
@@ -100,6 +106,90 @@ def transaction(
         headers=tuple(one.encoded() for one in headers),
         transaction=gathering.transaction_piece(header, found, receipts),
     )
+
+
+def sealed(questions: Questions, pins: Pins, number: int) -> tuple[Header, bytes]:
+    """The header of a block of a source's chain, proven, and its hash.
+
+    Args:
+        questions: whom to ask.
+        pins: by which the chain is known, with the validators of that block.
+        number: of the block.
+
+    Raises:
+        NodeUnavailable: it gave no answer, or too few vouch for the block yet.
+        UnknownSealer: somebody sealed a block who is not known to be a validator.
+        BadEvidence: what it told is wrong.
+    """
+    run = _vouched_for(questions, pins, questions.header(number))
+    header, found, short = weighed(tuple(one.encoded() for one in run), number, pins)
+    if short:
+        raise NodeUnavailable(short)
+    return header, found
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What one transaction of a proven block did.
+
+    Attributes:
+        tx_hash: ``0x`` hex.
+        receipt: its receipt.
+        first_log: index in the block of the first of its logs.
+    """
+
+    tx_hash: str
+    receipt: Receipt
+    first_log: int
+
+
+def carried(questions: Questions, header: Header, named: bytes) -> list[Carried]:
+    """Every transaction of a block with its receipt, in their order, all of them proven by the header.
+
+    Args:
+        questions: whom to ask.
+        header: the block's, proven.
+        named: its hash.
+
+    Raises:
+        NotThere: it does not have the block.
+        NodeUnavailable: it gave no answer.
+        BadEvidence: what it told is not the block's.
+    """
+    _, held, told = questions.block("0x" + named.hex())
+    transactions_trie(header, held)
+    receipts_trie(header, told)
+    found: list[Carried] = []
+    logs = 0
+    for one, receipt in zip(held, told, strict=True):
+        name = "0x" + keccak(transactions.encoded_of(one, "transaction")).hex()
+        found.append(Carried(name, receipt_of(receipt), logs))
+        logs += len(found[-1].receipt.logs)
+    return found
+
+
+def orders(
+    questions: Questions, pins: Pins, layout: OrderLayout, header: Header, numbers: Mapping[int, int]
+) -> dict[int, OrderWord]:
+    """What the market keeps in the places of a seller's orders, proven, by their numbers.
+
+    Args:
+        questions: whom to ask.
+        pins: by which the market is known.
+        layout: what is in a slot.
+        header: whose state it is, proven.
+        numbers: the orders', each with its slot's key.
+
+    Raises:
+        NodeUnavailable: it gave no answer, or no longer has that state.
+        BadEvidence: what it told is not the state's.
+    """
+    keys = list(numbers.values())
+    told = questions.market(pins.chain.contract, keys, header.number)
+    contract_proof, proofs = gathering.market_proofs(told, len(keys))
+    root = market(header, contract_proof, pins).storage_root
+    words = (state.slot(root, key, proof) for key, proof in zip(keys, proofs, strict=True))
+    return dict(zip(numbers, map(layout.unpack, words), strict=True))
 
 
 def _vouched_for(questions: Questions, pins: Pins, header: Header) -> list[Header]:

@@ -7,21 +7,22 @@ redemption, and whatever reverted, is shown by its transaction and its receipt u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from agent.domain.backoff import BackOff, Patience
-from agent.domain.errors import BadEvidence, Doubtful, NodeUnavailable, OtherRules, UnknownSealer
+from agent.domain.errors import BadEvidence, NodeUnavailable
 from agent.domain.outbox import Inclusion, Kind
 from agent.domain.proofs import Claim, Proof
 from agent.domain.readings import Reading
 from agent.light import evidence_file
-from agent.light.evidence import Pins
 from agent.light.quantities import number_of
 from agent.light.state import Account, HouseholdSlot
 from agent.proving import building
-from agent.proving.questions import Heard, NotThere, Questions, Source, Told
+from agent.proving.asking import Asking, Following, Nodes
+from agent.proving.questions import Heard, NotThere, Questions, Told
 
 # The newest proof of the slot covers all before it, so a copy an hour is enough; each wears the card by 12 kB.
 _KEEP_EVERY_S = 3_600
@@ -32,41 +33,12 @@ _TURN_S = 15.0
 _BACKOFF = BackOff(first_s=2.0, most_s=60.0)
 # Blocks that a source does not have: a few while the chain is reorganised, as many as are made up by one who lies.
 _MOST_LEFT = 64
-_BY_NUMBER = frozenset({"eth_getHeaderByNumber", "eth_getBlockByNumber"})
-_BLOCKS = _BY_NUMBER | {"eth_getBlockByHash"}
 _PLAIN = frozenset({Kind.OPENING, Kind.FILLER})
 
 _ADVICE = (
     "readings and orders are safe and wait; full nodes must serve eth_getProof for the last 100 blocks and"
     " eth_getBlockReceipts: ask who runs them"
 )
-
-
-class Nodes(Protocol):
-    """The full nodes, one by one."""
-
-    def sources(self) -> Sequence[Source]:
-        """Those that may be asked for proofs now, the own area's first."""
-
-    def caught(self, name: str, why: str, told: object) -> None:
-        """One of them lied: ask it nothing more, and keep what it told."""
-
-
-class Following(Protocol):
-    """Who may seal blocks, as far as headers were followed."""
-
-    def pins(self, block: int | None = None) -> Pins:
-        """What is pinned, with the validators of a block; those known now where it is not said or not known."""
-
-    def knows(self, blocks: Iterable[int]) -> bool:
-        """Whether it is known that the same validators might seal all of these blocks."""
-
-    def catch_up(self, source: Source) -> None:
-        """Follow the chain's votes as this source tells it.
-
-        Raises:
-            NodeUnavailable: there is more to be followed, or the source does not tell it; one that lied is put aside.
-        """
 
 
 class Rows(Protocol):
@@ -164,6 +136,7 @@ class Prover:
         self._household = household.lower()
         self._nodes = nodes
         self._following = following
+        self._asking = Asking(nodes, following, monotonic)
         self._rows = rows
         self._events = events
         self._depth = depth
@@ -199,7 +172,7 @@ class Prover:
             if not patience.ready(self._monotonic()) or (left is not None and not left.ready(self._monotonic())):
                 continue
             try:
-                proof = self._by(source, claim, until)
+                proof = self._asking.of(source, partial(self._asked, claim), until)
             except NotThere as error:  # others' claims are still asked of it: who made up one block stalls no other
                 problem = f"{source.name}: {error}"
                 self._left_alone(source.name, claim.found.block_hash)
@@ -239,38 +212,13 @@ class Prover:
 
     # --- One source ---
 
-    def _by(self, source: Source, claim: Claim, until: float) -> Proof | None:
+    def _asked(self, claim: Claim, heard: Heard) -> Proof | None:
         """What one source proves.
 
         Raises:
             NodeUnavailable: it proves nothing just now.
+            BadEvidence: what it told cannot be true.
         """
-        first = Heard(source, self._monotonic, until)
-        try:
-            return self._asked(first, claim)
-        except BadEvidence as error:
-            # A reorganisation between two requests looks like a lie; nobody can tell the same lie twice by accident.
-            return self._once_more(first, claim, error)
-
-    def _once_more(self, first: Heard, claim: Claim, error: BadEvidence) -> Proof | None:
-        if isinstance(error, Doubtful):
-            self._following.catch_up(first.source)
-        second = Heard(first.source, first.clock, first.until)
-        try:
-            return self._asked(second, claim)
-        except BadEvidence as again:
-            if not _repeats(first.answers, second.answers):
-                raise NodeUnavailable(
-                    f"its chain is being reorganised, or it tells things at random: {again}"
-                ) from error
-            if isinstance(again, OtherRules):
-                raise NodeUnavailable(str(again)) from error
-            if isinstance(again, UnknownSealer) and not self._known(second):
-                raise NodeUnavailable(f"{again}; who may seal is being followed") from error
-            self._nodes.caught(first.name, str(again), second.answers)
-            raise NodeUnavailable(f"it lied: {again}") from error
-
-    def _asked(self, heard: Heard, claim: Claim) -> Proof | None:
         questions = Questions(heard, self._following.pins().rules.consensus, self._whole_blocks)
         seen = self._slot
         if seen is None or seen.block < claim.found.block_number or not seen.used(claim):
@@ -345,11 +293,6 @@ class Prover:
                 continue
             self._nodes.caught(source.name, why, told)
 
-    def _known(self, heard: Heard) -> bool:
-        """Whether it is known who might seal what was told, so that a stranger's seal is a lie."""
-        told = [one["result"] for one in heard.answers if one["method"] in _BLOCKS]
-        return self._following.knows(int(str(one["number"]), 16) for one in told if isinstance(one, dict))
-
 
 def _says(receipt: Told) -> bool | None:
     """Whether a receipt says that its transaction was carried out; None if it says nothing of it, as old forms."""
@@ -361,20 +304,3 @@ def _says(receipt: Told) -> bool | None:
 
 def _went(succeeded: bool) -> str:  # noqa: FBT001 - a word for each
     return "was carried out" if succeeded else "reverted"
-
-
-def _repeats(first: Sequence[Told], second: Sequence[Told]) -> bool:
-    """Whether a source told the same blocks twice: the same hash for each number that was asked for both times."""
-    before, after = _hashes(first), _hashes(second)
-    both = before.keys() & after.keys()
-    # Where its newest block went so far on in between that no number was asked for twice, nothing says that it repeats.
-    return all(before[number] == after[number] for number in both) and (bool(both) or not (before and after))
-
-
-def _hashes(answers: Sequence[Told]) -> dict[str, object]:
-    told = {}
-    for one in answers:
-        asked, result = one["params"], one["result"]
-        if one["method"] in _BY_NUMBER and isinstance(asked, list) and isinstance(result, dict):
-            told[str(asked[0])] = result.get("hash")
-    return told

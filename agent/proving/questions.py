@@ -178,10 +178,19 @@ class Questions:
             NodeUnavailable: it gave no answer, or no longer has that state.
             BadEvidence: what it told has another form.
         """
-        at, slot = hex(number), "0x" + key.to_bytes(32, "big").hex()
-        account = self._object("eth_getProof", [household, [], at], "proof of the account")
-        market = self._object("eth_getProof", [contract, [slot], at], "proof of the slot")
+        account = self._object("eth_getProof", [household, [], hex(number)], "proof of the account")
+        market = self.market(contract, [key], number)
         return gathering.state_piece(bytes.fromhex(household[2:]), account, market)
+
+    def market(self, contract: str, keys: Sequence[int], number: int) -> Told:
+        """What it tells as proofs of the market's account and of some of its slots, at a block of its chain.
+
+        Raises:
+            NodeUnavailable: it gave no answer, or no longer has that state.
+            BadEvidence: what it told has another form.
+        """
+        slots = ["0x" + key.to_bytes(32, "big").hex() for key in keys]
+        return self._object("eth_getProof", [contract, slots, hex(number)], "proof of the slots")
 
     def _of_number(self, told: Told, number: int) -> Header:
         found = gathering.header(told, self.consensus, f"block {number}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.domain.errors import JournalBusy, NodesDisagree, NodeUnavailable
-from agent.domain.market_events import MarketEvent, Stretch, Traded, Wanted
+from agent.domain.market_events import MarketEvent, Stretch, Traded, Wanted, concluded
 from agent.stages.ports import Clock, Together
 
 # A piece of the chain that one question covers. A node that refuses so many is asked for less, which is the adapter's
@@ -145,6 +145,10 @@ class Ledger:
             self._take(stretch)
         return False
 
+    def reached(self) -> tuple[int, str] | None:
+        """Number and hash of the block up to which everything is there; None before the first."""
+        return self._at
+
     def _next(self) -> int:
         return self._start.deployed_at if self._at is None else self._at[0] + 1
 
@@ -161,22 +165,8 @@ class Ledger:
         self._at = to
 
     def _tell(self, event: Traded) -> None:
-        trade = event.trade
-        if (event.place.tx_hash, trade.id) in self._told:
-            return
-        sold = trade.seller == self._start.account
-        self._events.kept(
-            "trade.concluded",
-            tx_hash=event.place.tx_hash,
-            trade=trade.id,
-            side="sold" if sold else "bought",
-            other=trade.buyer if sold else trade.seller,
-            order=trade.number,
-            energy_wh=trade.energy_wh,
-            price_wei=trade.price_wei,
-            service_cost_wei=trade.service_cost_wei,
-            at=trade.at,
-        )
+        if (event.place.tx_hash, event.trade.id) not in self._told:
+            self._events.kept("trade.concluded", **concluded(event, self._start.account))
 
     def _begin_anew(self) -> None:
         """The block that was read up to is gone: a reorganisation deeper than the depth, or another copy of the chain.

@@ -23,6 +23,8 @@ from agent.adapters.market_logs import MarketLogs
 from agent.adapters.market_rows import MarketRows
 from agent.adapters.node_events import NodeEvents
 from agent.adapters.node_pool import NodePool
+from agent.compose.pins import order_layout, slot_layout
+from agent.domain.attested import OrderWord, own_orders
 from agent.domain.errors import NodesDisagree
 from agent.domain.market import ChainPin
 from agent.domain.market_events import (
@@ -31,15 +33,23 @@ from agent.domain.market_events import (
     Enrolled,
     MarketEvent,
     Offered,
+    Place,
     ReadingBooked,
     Redeemed,
     ServiceCostSet,
     TariffSet,
     Traded,
     Wanted,
+    concerned,
 )
 from agent.domain.readings import Reading
+from agent.light.evidence import Pins
+from agent.light.headers import Consensus, block_hash
+from agent.light.seals import Place as PinnedPlace
+from agent.light.seals import Rules
 from agent.operator.__main__ import main
+from agent.proving import building
+from agent.proving.questions import Questions
 from agent.stages.ledger import Ledger, Start
 from contracts import load_artifact
 from simulators.proxy import RpcProxy
@@ -309,3 +319,35 @@ def test_the_distribution_agent_sees_orders_trades_and_who_built_the_blocks(stre
     assert told["rotation"] == "one producer"
     assert "not proven" in told["producerIs"]
     assert len(street.look("consensus")["newest"]) == 10
+
+
+def test_what_blocks_and_state_prove_of_the_real_contract_is_what_its_nodes_tell(
+    street: Street, tmp_path: Path
+) -> None:
+    trade_a_little(street)
+    street.office.anvil.mine(DEPTH)
+    house = House.of(street, SELLER, tmp_path)
+    house.ledger.run_once()
+    source, logs = street.pool.sources()[0], MarketLogs(load_artifact().abi, street.deployed["contract"])
+    pin = ChainPin(*(street.deployed[name] for name in ("chainId", "genesis", "contract", "codeHash")))
+    genesis = PinnedPlace(0, bytes.fromhex(pin.genesis_hash[2:]), ())
+    pins = Pins(pin, Rules(Consensus.UNSEALED), genesis, slot_layout())
+    questions = Questions(source, Consensus.UNSEALED)
+
+    proven: list[MarketEvent] = []
+    for block in sorted({event.place.block for event in house.kept()}):
+        header = questions.header(block)
+        for one in building.carried(questions, header, block_hash(header, Consensus.UNSEALED)):
+            for index, log in enumerate(one.receipt.logs, one.first_log):
+                event = logs.event_of(Place(block, index, one.tx_hash, header.timestamp), log.topics, log.data)
+                if event is not None and (not concerned(event) or SELLER.address in concerned(event)):
+                    proven.append(event)
+    assert proven == house.kept()
+
+    newest = questions.header(questions.newest())
+    keys = {number: order_layout().key(bytes.fromhex(SELLER.address[2:]), number) for number in (1, 2, 3)}
+    found = building.orders(questions, pins, order_layout(), newest, keys)
+    assert found == {1: OrderWord(1, 999), 2: OrderWord(2, 0), 3: OrderWord(0, 0)}
+    kept = own_orders(house.kept(), SELLER.address)
+    assert {number: one.left_wh for number, one in kept.items()} == {1: 999, 2: 0}
+    house.journal.close()

@@ -373,7 +373,7 @@ def test_a_node_that_tells_another_hash_or_leaves_something_out_is_refused() -> 
     with pytest.raises(BadEvidence, match="does not hash to"):
         gathering.mined(under, [{**every[0], "hash": "0x" + "00" * 32}, *every[1:]], raw(every[0]["hash"]))
     for slots in (None, [], [1], told["state"]["contract"]["storageProof"] * 2):
-        with pytest.raises(BadEvidence, match="where the proof of one slot belongs"):
+        with pytest.raises(BadEvidence, match="where proofs of 1 slot"):
             gathering.state_piece(bytes(20), told["state"]["account"], {"accountProof": [], "storageProof": slots})
     with pytest.raises(BadEvidence, match="accountProof of the household is None"):
         gathering.state_piece(bytes(20), {}, told["state"]["contract"])

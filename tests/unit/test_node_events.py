@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agent.adapters import node_votes
 from agent.adapters.market_logs import MarketLogs
 from agent.adapters.node_events import MOST_BLOCKS, EventReader, NodeEvents, first_block_since, pieces
+from agent.domain.attested import ProvenBlock
 from agent.domain.errors import AnswerTooLong, NodesDisagree, NodeUnavailable
 from agent.domain.market_events import Cancelled, MarketEvent, Offered, Redeemed, TariffSet, Traded, Wanted
 from agent.domain.order_book import LOOK_BACK_S
@@ -81,6 +82,39 @@ def test_one_nodes_word_is_enough_only_where_the_configuration_says_so() -> None
     assert Market(1, 1).ours() == OF_US
     with pytest.raises(NodeUnavailable, match="believed when 2"):
         Market(1, 2).ours()
+
+
+def test_each_node_says_by_itself_what_it_has_and_one_that_is_left_is_enough() -> None:
+    market = Market(3, 2)
+    market.rpcs[1].logs.clear()
+    said = dict(market.events.said(OURS, 0, 100))
+    assert {name: stretch.events for name, stretch in said.items()} == {"n0": OF_US, "n1": (), "n2": OF_US}
+    for name in ("n0", "n1"):
+        market.pool.caught(name, "it lied", [])
+    assert [name for name, _ in market.events.said(OURS, 0, 100)] == ["n2"]
+    market.pool.caught("n2", "it lied", [])
+    with pytest.raises(NodeUnavailable):
+        market.events.said(OURS, 0, 100)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda rpc: rpc.logs.clear(),
+        lambda rpc: rpc.logs.append(log_of(Redeemed(place(40, 5), US, 1))),
+        lambda rpc: rpc.logs.__setitem__(4, log_of(Redeemed(place(40, 2), US, 21))),
+    ],
+    ids=["hides", "invents", "changes"],
+)
+def test_who_says_of_a_proven_block_what_it_disproves_is_caught_and_nobody_else(lie: Any) -> None:  # noqa: ANN401 - one of the above
+    market = Market(3, 2)
+    proven = ProvenBlock(40, market.rpcs[0].block_hash(40), (STORY[3], STORY[4]))
+    market.events.expose(OURS, proven)
+    assert "node.lied" not in market.log.events()
+    lie(market.rpcs[1])
+    market.rpcs[2].fork = "bb"  # of another chain it says nothing about this one's block
+    market.events.expose(OURS, proven)
+    assert [source.name for source in market.pool.sources()] == ["n0", "n2"]
 
 
 def test_a_node_that_has_not_reached_the_last_block_has_no_say_and_is_not_lost() -> None:

@@ -24,6 +24,8 @@ BUMP_AFTER_S: Final = 10
 MOST_FEE_WEI: Final = 20 * 10**9
 # Three blocks of a second, two intervals, the proof, and a back-off after a node's first failure.
 FINAL_S: Final = 45.0
+# The ledger is read every half a minute and proven every half a minute, and either may wait for a node once.
+LEDGER_S: Final = 150.0
 
 
 @dataclass(slots=True)
@@ -100,6 +102,10 @@ class Street:
         """Rows of the agent's journal."""
         with _journal(self.house.rig) as journal:
             return journal.execute(query, values).fetchall()
+
+    def proven_events(self) -> list[str]:
+        """Kinds of the contract's events that the agent's ledger has and has proven."""
+        return [str(name) for (name,) in self.rows("SELECT DISTINCT name FROM market_event WHERE shown > 0")]
 
     def status(self) -> Mapping[str, Any]:
         """`prosumer-agent status`, for a program."""

@@ -17,7 +17,7 @@ from simulators.chain import Anvil
 from simulators.consortium.network import Network
 from simulators.json_rpc import RpcError
 from simulators.proxy import RpcMode
-from tests.system.consortium.street import EPOCH, FINAL_S, MOST_FEE_WEI, PERIOD_S, POOL, Street
+from tests.system.consortium.street import EPOCH, FINAL_S, LEDGER_S, MOST_FEE_WEI, PERIOD_S, POOL, Street
 
 _GAS_OF_A_BLOCK: Final = 30_000_000
 _WAIT_S: Final = 60.0
@@ -32,6 +32,10 @@ def test_an_order_is_placed_before_validators_change(neighbours: Street) -> None
     neighbours.house.rig.agent("sell", "--energy", "0.01", "--price", "0", "--yes")
     neighbours.house.wait_until(
         lambda: neighbours.rows("SELECT 1 FROM entry WHERE kind = 'offer' AND state = 'final'") != [], "its end"
+    )
+    # Its ledger is read twice a minute, and proven as often.
+    neighbours.house.wait_until(
+        lambda: "offered" in neighbours.proven_events(), "the order in the proven ledger", within_s=LEDGER_S
     )
 
 

@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from agent.light.headers import Header
 from simulators.proxy import RpcProxy
-from tests.system.consortium.street import EPOCH, PERIOD_S, Street
+from tests.system.consortium.street import EPOCH, LEDGER_S, PERIOD_S, Street
 
 _HOUSEHOLD: Final = "0x" + keccak(text="household(address)")[:4].hex()
 _WORD: Final = 64
@@ -202,3 +202,20 @@ def test_fault_32_two_of_three_say_that_a_report_reverted_and_then_the_third_lie
     assert neighbours.said("transaction.reorganised", since=since) == []
     neighbours.forgive()
     neighbours.nothing_false_is_final()
+
+
+def test_fault_32_two_of_three_hide_an_order_from_the_ledger_and_its_block_proves_it(neighbours: Street) -> None:
+    since, liars = time.time(), (neighbours.own, neighbours.others[0])
+    for liar in liars:
+        liar.rewrite("eth_getLogs", lambda result, _params: [] if isinstance(result, list) else result)
+    neighbours.house.rig.agent("sell", "--energy", "0.01", "--price", "0", "--yes")
+    told = neighbours.hears("ledger.disproved", since=since, within_s=LEDGER_S)
+    assert told["told"] == []
+    assert "Offered" in str(told["proven"])
+    caught(neighbours, *liars, since=since)
+    ((wrong,),) = neighbours.rows(
+        "SELECT count(*) FROM entry WHERE kind = 'offer' AND state = 'final' AND included_number NOT IN"
+        " (SELECT block FROM market_event WHERE shown > 0)"
+    )
+    assert wrong == 0
+    neighbours.forgive()

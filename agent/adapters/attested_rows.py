@@ -1,0 +1,102 @@
+"""What of the journal's events of the contract is proven, and what is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from agent.adapters.journal import Journal
+from agent.adapters.market_rows import ATTESTED, event_of, insert
+from agent.domain.attested import Attested, ProvenBlock
+from agent.domain.market_events import MarketEvent, Offered, Place
+
+_OPEN, _SHOWN = 1, 2
+# The household's own transactions are looked for among the newest: an older one was, when it was new.
+_NEWEST = 200
+_NEVER = 1 << 62
+
+
+class AttestedRows:
+    """What shows each event, beside the event; readings are proven by the household's slot and are none of it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def told_blocks(self) -> list[int]:
+        """Numbers of the blocks with events that are only told, newest first."""
+        return sorted({event.place.block for event in self._told()}, reverse=True)
+
+    def lacking_blocks(self, to: int) -> list[int]:
+        """Numbers of the blocks that carried out an own order, purchase or redemption, and of which nothing is here.
+
+        Args:
+            to: number of the block up to which the ledger has read.
+        """
+        rows = self._journal.query(
+            "SELECT DISTINCT included_number AS block FROM entry WHERE id > (SELECT max(id) FROM entry) - ?"
+            " AND state = 'final' AND included_ok = 1 AND kind IN ('offer', 'cancel', 'buy', 'redeem')"
+            " AND included_number <= ? AND included_number NOT IN (SELECT block FROM market_event)",
+            (_NEWEST, to),
+        )
+        return [row["block"] for row in rows]
+
+    def of_block(self, block: int) -> tuple[MarketEvent, ...]:
+        """A block's events, readings left out, in their order."""
+        rows = self._journal.query(
+            "SELECT * FROM market_event WHERE block = ? AND name <> 'reading' ORDER BY log_index", (block,)
+        )
+        return tuple(event_of(row) for row in rows)
+
+    def order_events(self) -> list[MarketEvent]:
+        """Orders and what became of them, from the oldest order on of which something may yet be sold."""
+        rows = self._journal.query(
+            "SELECT * FROM market_event WHERE block >= ? AND name IN ('offered', 'cancelled', 'traded')"
+            " ORDER BY block, log_index",
+            (self._oldest_open(),),
+        )
+        return [event_of(row) for row in rows]
+
+    def settled(self) -> frozenset[Place]:
+        """Places of the orders among those of which nothing can be sold any more, as proven."""
+        rows = self._journal.query(
+            "SELECT * FROM market_event WHERE block >= ? AND name = 'offered' AND shown = 2", (self._oldest_open(),)
+        )
+        return frozenset(event_of(row).place for row in rows)
+
+    def _oldest_open(self) -> int:
+        found = self._journal.query(
+            "SELECT min(block) AS block FROM market_event WHERE shown < 2 AND name <> 'reading' AND name = 'offered'"
+        )[0]["block"]
+        return _NEVER if found is None else int(found)
+
+    def _told(self) -> list[MarketEvent]:
+        # With the index's own condition: a query without it reads every row.
+        rows = self._journal.query("SELECT * FROM market_event WHERE shown < 2 AND name <> 'reading' AND shown = 0")
+        return [event_of(row) for row in rows]
+
+    def prove(self, proven: ProvenBlock) -> None:
+        """A block's events are these, in place of whatever was told of it. Raises JournalBusy."""
+        with self._journal.transaction() as journal:
+            journal.execute("DELETE FROM market_event WHERE block = ? AND name <> 'reading'", (proven.block,))
+            for event in proven.receipts:
+                insert(journal, event, _OPEN if isinstance(event, Offered) else _SHOWN)
+
+    def settle(self, orders: Sequence[Place]) -> None:
+        """Of these orders, which are proven themselves, nothing can be sold any more. Raises JournalBusy."""
+        with self._journal.transaction() as journal:
+            for place in orders:
+                journal.execute(
+                    "UPDATE market_event SET shown = 2 WHERE block = ? AND log_index = ? AND shown = 1",
+                    (place.block, place.log_index),
+                )
+
+    def attested(self) -> Attested:
+        """How far the ledger is proven."""
+        kept = self._journal.fact(ATTESTED)
+        sales_to, wrong = (None, "") if kept is None else json.loads(kept)
+        return Attested(frozenset(event.place for event in self._told()), sales_to, wrong)
+
+    def set_sales(self, sales_to: int | None, wrong: str) -> None:
+        """Keep up to where every sale is there, and what is not. Raises JournalBusy."""
+        with self._journal.transaction() as journal:
+            journal.set_fact(ATTESTED, json.dumps([sales_to, wrong]))
