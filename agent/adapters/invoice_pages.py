@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agent.adapters.invoice_words import Tongue
+from agent.domain.attested import Attested
 from agent.domain.invoice_document import canonical
 from agent.domain.invoices import Invoice, RegisterPoint, TradeLine
 from agent.domain.market_events import Place
@@ -22,11 +23,13 @@ class Heading:
 
     Attributes:
         own: whether it is the household's own calculation.
+        attested: how far it is proven; None where nothing is said of that.
         issuer: the distribution company's name; empty for none.
         names: names of accounts, by checksummed address; an account without one is shown by its address alone.
     """
 
     own: bool = False
+    attested: Attested | None = None
     issuer: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,7 +50,7 @@ def page(invoice: Invoice, tongue: Tongue, heading: Heading) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = _Shown(invoice, tongue)
+    shown = _Shown(invoice, tongue, heading.attested)
     due = tongue.money(invoice.consumption_wei, -invoice.redeemed_wei, abs(invoice.due_wei))
     return rooms.get_template(_TEMPLATE).render(
         say=tongue.word,
@@ -61,6 +64,7 @@ def page(invoice: Invoice, tongue: Tongue, heading: Heading) -> str:
         redemptions=shown.redemptions(),
         trades={"sold": shown.trades("sold", invoice.sold), "bought": shown.trades("bought", invoice.bought)},
         open_note=shown.open_note(),
+        proven_notes=shown.proven_notes(),
         fingerprint=hashlib.sha256(canonical(invoice)).hexdigest(),
         # Last, since the lines above fill them.
         totals=shown.totals,
@@ -86,8 +90,9 @@ class _Evidence:
 class _Shown:
     """Lines as cells, their evidence numbered in the order in which it is first named."""
 
-    def __init__(self, invoice: Invoice, tongue: Tongue) -> None:
+    def __init__(self, invoice: Invoice, tongue: Tongue, attested: Attested | None) -> None:
         self._invoice = invoice
+        self._attested = attested
         self._tongue = tongue
         self._numbers: dict[Place, int] = {}
         self.evidence: list[_Evidence] = []
@@ -96,6 +101,21 @@ class _Shown:
     def open_note(self) -> str:
         """Why the invoice may still change; empty if it may not."""
         return "" if self._invoice.as_of is None else self._tongue.open_note(self._invoice.as_of)
+
+    def proven_notes(self) -> list[str]:
+        """How far the invoice is proven, a sentence each; nothing where nothing is said of that."""
+        attested, tongue = self._attested, self._tongue
+        if attested is None:
+            return []
+        told, to = len(attested.told), attested.sales_to
+        notes = [tongue.word("proven_some", count=tongue.count(told)) if told else tongue.word("proven_all")]
+        if attested.wrong:
+            notes.append(tongue.word("proven_wrong", problem=attested.wrong))
+        elif to is None:
+            notes.append(tongue.word("sales_unknown"))
+        else:
+            notes.append(tongue.word("sales_proven", block=tongue.digits(str(to))))
+        return notes
 
     def registers(self) -> list[dict[str, object]]:
         """Two rows an epoch: production and consumption."""
@@ -183,5 +203,8 @@ class _Shown:
             self._numbers[place] = len(self.evidence)
             anchor = len(self.evidence) + 1
             number, block = self._tongue.digits(str(anchor)), self._tongue.digits(str(place.block))
-            self.evidence.append(_Evidence(anchor, number, self._tongue.word(what), block, place))
+            said = self._tongue.word(what)
+            if self._attested is not None and place in self._attested.told:
+                said += f" ({self._tongue.word('told_only')})"
+            self.evidence.append(_Evidence(anchor, number, said, block, place))
         return self.evidence[self._numbers[place]]

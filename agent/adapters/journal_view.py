@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.adapters.attested_rows import AttestedRows
 from agent.adapters.chain_rows import ChainRows
 from agent.adapters.decision_rows import DecisionRows
 from agent.adapters.event_rows import EventRows
@@ -15,6 +16,7 @@ from agent.adapters.lie_rows import LieRows
 from agent.adapters.meter_rows import MeterRows
 from agent.adapters.outbox_rows import OutboxRows
 from agent.adapters.reading_rows import ReadingRows
+from agent.domain.attested import Attested
 from agent.domain.decisions import Decision
 from agent.domain.errors import BadRequest
 from agent.domain.lies import Lie
@@ -71,6 +73,7 @@ class StatusView:
         telemetry_mark: ``(epoch, sequence)`` up to which the collector holds everything.
         events: the newest warnings and errors, newest first.
         lies: the newest that full nodes were caught at, newest first.
+        attested: how far the contract's events are proven; None in a journal of another release.
     """
 
     epoch: int
@@ -85,6 +88,7 @@ class StatusView:
     telemetry_mark: tuple[int, int]
     events: list[JournalEvent]
     lies: list[Lie]
+    attested: Attested | None
 
 
 class JournalView:
@@ -129,6 +133,7 @@ class JournalView:
             telemetry_mark=ReadingRows(self._journal, self._household).telemetry_mark(),
             events=told[::-1][:events],
             lies=self.lies(_LIES_SHOWN),
+            attested=AttestedRows(self._journal).attested() if self._journal.current() else None,
         )
 
     def lies(self, limit: int) -> list[Lie]:

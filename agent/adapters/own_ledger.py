@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent.adapters.attested_rows import AttestedRows
 from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.market_rows import MarketRows
+from agent.domain.attested import Attested
 from agent.domain.errors import BadRequest
 from agent.domain.market_events import MarketEvent
 
@@ -44,6 +46,10 @@ class OwnLedger:
             # The agent may have written meanwhile, or begun anew; that is once in some minutes.
             if self._rows.mark() == mark:
                 return None if mark is None else mark[0], events
+
+    def attested(self) -> Attested:
+        """How far the events are proven."""
+        return AttestedRows(self._journal).attested()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -9,10 +9,12 @@ import time
 from collections.abc import Sequence
 
 from agent.cli import periods, table
+from agent.cli.attested_screen import lacks, proven_facts, told_proven
 from agent.cli.invoice_screen import Speaking, told, told_differences
 from agent.cli.settlement import settlement
 from agent.configuration import Configuration, load
 from agent.domain import invoice_document
+from agent.domain.attested import Attested
 from agent.domain.billing import invoice
 from agent.domain.errors import BadRequest, NotYet
 from agent.domain.invoice_document import Difference, Issued
@@ -44,6 +46,7 @@ def command(asked: argparse.Namespace) -> int:
     ledger = invoicing.open_ledger(configuration)
     try:
         followed, events = ledger.read()
+        attested = None if configuration.chain.unproven else ledger.attested()
     finally:
         ledger.close()
     # A machine without a clock of its own is not behind what it has read.
@@ -51,16 +54,17 @@ def command(asked: argparse.Namespace) -> int:
     if issued is None:
         _check_had(asked, configuration, events, period, now)
     made = own(configuration, events, period, followed, issued)
+    shown_by = None if attested is None else attested.of(made)
     differences = None if issued is None else invoice_document.differences(made, issued)
     language = asked.language or shown.language
     unit = WEI if asked.json and asked.html is None else settlement(configuration)
     if asked.html is not None:
-        page = invoicing.printed(made, invoicing.tongue(language, shown.time_zone, unit), own=True)
+        page = invoicing.printed(made, invoicing.tongue(language, shown.time_zone, unit), own=True, attested=shown_by)
         invoicing.write(asked.html, page)
     if asked.json:
-        _print_json(made, differences)
+        _print_json(made, differences, shown_by)
     else:
-        _print_text(made, differences, invoicing.tongue("en", shown.time_zone, unit), now)
+        _print_text(made, differences, shown_by, invoicing.tongue("en", shown.time_zone, unit), now)
         if asked.html is not None:
             print(f"\nWritten to {asked.html}.")
         if configuration.chain.unproven:
@@ -130,15 +134,25 @@ def own(
     return made
 
 
-def _print_json(made: Invoice, differences: list[Difference] | None) -> None:
+def _print_json(made: Invoice, differences: list[Difference] | None, attested: Attested | None) -> None:
     if differences is None:
+        # The text is the one that the operator has too; what only this side knows stands beside it.
         sys.stdout.write(invoice_document.canonical(made).decode("ascii"))
-    else:
-        facts = {"invoice": invoice_document.document(made), "agrees": not differences, "differences": differences}
-        print(table.as_json(facts))
+        if attested is not None and lacks(attested):
+            print(told_proven(attested), file=sys.stderr)
+        return
+    facts: dict[str, object] = {
+        "invoice": invoice_document.document(made),
+        "agrees": not differences,
+        "differences": differences,
+        "proven": None if attested is None else proven_facts(attested),
+    }
+    print(table.as_json(facts))
 
 
-def _print_text(made: Invoice, differences: list[Difference] | None, speaking: Speaking, now: int) -> None:
-    print(told(made, speaking, under_way=made.period.holds(now)))
+def _print_text(
+    made: Invoice, differences: list[Difference] | None, attested: Attested | None, speaking: Speaking, now: int
+) -> None:
+    print(told(made, speaking, attested, under_way=made.period.holds(now)))
     if differences is not None:
         print(f"\n{told_differences(differences)}")

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from agent.cli import table
+from agent.cli.attested_screen import told_proven
+from agent.domain.attested import Attested
 from agent.domain.invoice_document import Difference
 from agent.domain.invoices import Invoice, Period, TradeLine
+from agent.domain.market_events import Place
 
 _MOST_DIFFERENCES = 40
 
@@ -27,12 +30,13 @@ class Speaking(Protocol):
         """A period."""
 
 
-def told(made: Invoice, speaking: Speaking, *, under_way: bool) -> str:
+def told(made: Invoice, speaking: Speaking, attested: Attested | None = None, *, under_way: bool) -> str:
     """The invoice for a person: what is due first, then the lines and what proves them.
 
     Args:
         made: the invoice.
         speaking: dates and amounts in words.
+        attested: how far it is proven; None where nothing is said of that.
         under_way: whether the period has begun and is not over.
     """
     consumption, redeemed, due = speaking.money(made.consumption_wei, -made.redeemed_wei, made.due_wei)
@@ -40,14 +44,17 @@ def told(made: Invoice, speaking: Speaking, *, under_way: bool) -> str:
         ("household", made.household),
         ("period", speaking.span(made.period)),
         ("state", _state(made, under_way=under_way)),
+        *([("proof", told_proven(attested))] if attested is not None else []),
         ("produced", f"{table.kwh(made.produced_wh)} kWh"),
         ("consumed", f"{table.kwh(made.consumed_wh)} kWh"),
         ("consumption", f"{consumption} {speaking.symbol}"),
         ("redeemed", f"{redeemed} {speaking.symbol} for {table.kwh(made.redeemed_wh)} kWh"),
         ("credit" if made.due_wei < 0 else "due", f"{due.removeprefix('-')} {speaking.symbol}"),
     ]
-    parts = [table.facts(pairs), _consumption(made, speaking), _redemptions(made, speaking)]
-    parts += [_trades("sold, settled", made.sold, speaking), _trades("bought, settled", made.bought, speaking)]
+    unproven = frozenset[Place]() if attested is None else attested.told
+    parts = [table.facts(pairs), _consumption(made, speaking), _redemptions(made, speaking, unproven)]
+    for title, lines in (("sold, settled", made.sold), ("bought, settled", made.bought)):
+        parts.append(_trades(title, lines, speaking, unproven))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -92,19 +99,19 @@ def _consumption(made: Invoice, speaking: Speaking) -> str:
     return _grid("consumption", heads, rows, (2, 3, 4, 5))
 
 
-def _redemptions(made: Invoice, speaking: Speaking) -> str:
+def _redemptions(made: Invoice, speaking: Speaking, unproven: frozenset[Place]) -> str:
     lines = made.redemptions
     amounts = speaking.money(*(line.amount_wei for line in lines))
     prices = speaking.money(*(line.price for line in lines))
     rows = [
-        (speaking.moment(line.place.at), table.kwh(line.energy_wh), price, amount, line.place.tx_hash)
+        (speaking.moment(line.place.at), table.kwh(line.energy_wh), price, amount, _transaction(line.place, unproven))
         for line, price, amount in zip(lines, prices, amounts, strict=True)
     ]
     heads = ("time", "kWh", f"{speaking.symbol}/kWh", speaking.symbol, "transaction")
     return _grid("redeemed", heads, rows, (1, 2, 3))
 
 
-def _trades(title: str, lines: Sequence[TradeLine], speaking: Speaking) -> str:
+def _trades(title: str, lines: Sequence[TradeLine], speaking: Speaking, unproven: frozenset[Place]) -> str:
     prices = speaking.money(*(line.trade.price_wei for line in lines))
     costs = speaking.money(*(line.trade.service_cost_wei for line in lines))
     rows = [
@@ -114,12 +121,16 @@ def _trades(title: str, lines: Sequence[TradeLine], speaking: Speaking) -> str:
             table.kwh(line.trade.energy_wh),
             price,
             cost,
-            line.place.tx_hash,
+            _transaction(line.place, unproven),
         )
         for line, price, cost in zip(lines, prices, costs, strict=True)
     ]
     heads = ("trade", "time", "kWh", speaking.symbol, "service cost", "transaction")
     return _grid(title, heads, rows, (0, 2, 3, 4))
+
+
+def _transaction(place: Place, unproven: frozenset[Place]) -> str:
+    return f"{place.tx_hash} (not proven)" if place in unproven else place.tx_hash
 
 
 def _grid(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from agent.domain.attested import Attested
 from agent.domain.fees import FeeQuote
 from agent.domain.lies import Lie
 from agent.domain.lines import Line
@@ -227,3 +228,5 @@ class Status(Protocol):
     def events(self) -> Sequence[JournalEvent]: ...  # noqa: D102 - as above
     @property
     def lies(self) -> Sequence[Lie]: ...  # noqa: D102 - as above
+    @property
+    def attested(self) -> Attested | None: ...  # noqa: D102 - as above

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 from agent.cli import table
+from agent.cli.attested_screen import proven_facts, told_proven
 from agent.cli.ports import Status
 from agent.configuration import Configuration, load
 from agent.domain.outbox import State
@@ -46,6 +47,7 @@ def facts(seen: Status, configuration: Configuration) -> dict[str, object]:
         "area": configuration.household.area,
         "unproven": configuration.chain.unproven,
         **(known if isinstance(known, dict) else {}),
+        "attested": None if configuration.chain.unproven or seen.attested is None else proven_facts(seen.attested),
         "household": household,
         "block": block,
         "telemetryMark": {"epoch": epoch, "sequence": sequence} if epoch else None,
@@ -67,6 +69,7 @@ def told(seen: Status, configuration: Configuration, now_s: int) -> str:
         ("outbox", _counts(seen.entries)),
         ("contract", _contract(seen)),
         ("market", _market(seen)),
+        *_ledger(seen, unproven=configuration.chain.unproven),
         ("telemetry", _telemetry(seen, configuration)),
     ]
     parts = [table.facts(pairs)]
@@ -149,6 +152,10 @@ def _market(seen: Status) -> str:
         return "not asked yet"
     paused = "PAUSED, " if seen.parameters.paused else ""
     return f"{paused}a reading every {seen.parameters.reporting_period_s} s"
+
+
+def _ledger(seen: Status, *, unproven: bool) -> list[tuple[str, object]]:
+    return [] if unproven or seen.attested is None else [("own trades", told_proven(seen.attested))]
 
 
 def _telemetry(seen: Status, configuration: Configuration) -> str:

@@ -102,6 +102,8 @@ def plain(value: object) -> object:  # noqa: PLR0911 - one kind of value a line
             return {str(plain(key)): plain(inner) for key, inner in value.items()}
         case list() | tuple():
             return [plain(inner) for inner in value]
+        case frozenset():
+            return [plain(inner) for inner in sorted(value)]
         case _ if dataclasses.is_dataclass(value):
             return _named({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
         case _:

@@ -14,6 +14,7 @@ from agent.cli.asking import confirmed
 from agent.cli.misuse import Misuse
 from agent.configuration import load
 from agent.domain.amounts import told_kwh, told_money, told_price, typed_money
+from agent.domain.attested import Attested
 from agent.domain.errors import BadRequest, JournalBusy
 from agent.domain.market import Settlement
 from agent.domain.market_calls import BuyCall, CancelCall, OfferCall
@@ -43,6 +44,9 @@ class Room(Protocol):
 
     def seen(self, key: str) -> tuple[Entry, str] | None:
         """The entry with a key, and why it is in its state."""
+
+    def attested(self) -> Attested | None:
+        """How far the household's own trades are proven; None where nothing is."""
 
     def close(self) -> None:
         """Let go of the nodes and the journal."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from agent.cli import table, trading
+from agent.cli.attested_screen import proven_facts, told_proven
 from agent.domain.amounts import told_kwh, told_money
+from agent.domain.attested import Attested
 from agent.domain.market_calls import MARKET_GAS
 from agent.domain.plans import Wallet
 
@@ -14,17 +16,21 @@ def command(asked: argparse.Namespace) -> int:
     """Carry out ``wallet``."""
     room = trading.open_room(asked)
     try:
-        seen = room.desk.wallet()
+        seen, attested = room.desk.wallet(), room.attested()
     finally:
         room.close()
-    print(table.as_json(facts(seen, unproven=room.unproven)) if asked.json else told(seen, unproven=room.unproven))
+    if asked.json:
+        print(table.as_json(facts(seen, attested, unproven=room.unproven)))
+    else:
+        print(told(seen, attested, unproven=room.unproven))
     return 0
 
 
-def facts(seen: Wallet, *, unproven: bool) -> dict[str, object]:
+def facts(seen: Wallet, attested: Attested | None = None, *, unproven: bool) -> dict[str, object]:
     """The wallet for a program: Wh and wei."""
     return {
         "unproven": unproven,
+        "attested": None if attested is None else proven_facts(attested),
         "active": seen.state.active,
         "marketPaused": seen.parameters.paused,
         "settlement": seen.settlement,
@@ -42,7 +48,7 @@ def facts(seen: Wallet, *, unproven: bool) -> dict[str, object]:
     }
 
 
-def told(seen: Wallet, *, unproven: bool) -> str:
+def told(seen: Wallet, attested: Attested | None = None, *, unproven: bool) -> str:
     """The wallet for a person."""
     unit, spoken = seen.settlement, seen.spoken
     dearest = max(MARKET_GAS.values()) * seen.fee.max_fee
@@ -56,6 +62,8 @@ def told(seen: Wallet, *, unproven: bool) -> str:
         ),
         ("fees", f"{told_money(dearest, unit)} at most for one transaction now"),
     ]
+    if attested is not None:
+        pairs.append(("own trades", told_proven(attested)))
     if not seen.state.active:
         pairs.append(("household", "NOT ACTIVE: ask the registration office"))
     if seen.parameters.paused:

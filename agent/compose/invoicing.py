@@ -15,6 +15,7 @@ from agent.adapters.invoice_words import Tongue
 from agent.adapters.own_ledger import OwnLedger
 from agent.adapters.private_files import make_folder, read, write
 from agent.configuration import Configuration
+from agent.domain.attested import Attested
 from agent.domain.errors import BadRequest
 from agent.domain.invoices import Invoice, Period
 from agent.domain.market import Settlement
@@ -112,6 +113,7 @@ def printed(
     speaking: Tongue,
     *,
     own: bool = False,
+    attested: Attested | None = None,
     issuer: str = "",
     names: Mapping[str, str] | None = None,
 ) -> bytes:
@@ -121,10 +123,11 @@ def printed(
         invoice: what to print.
         speaking: its language.
         own: whether it is the household's own calculation.
+        attested: how far it is proven; None where nothing is said of that.
         issuer: who issues it; empty for nobody.
         names: of accounts.
     """
-    return page(invoice, speaking, Heading(own=own, issuer=issuer, names=names or {})).encode()
+    return page(invoice, speaking, Heading(own=own, attested=attested, issuer=issuer, names=names or {})).encode()
 
 
 class Printer:

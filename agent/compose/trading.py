@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from agent.adapters.attested_rows import AttestedRows
 from agent.adapters.chain_rows import ChainRows
 from agent.adapters.clock import SystemClock
 from agent.adapters.journal import FILE_NAME, Journal
@@ -23,6 +24,7 @@ from agent.adapters.outbox_rows import OutboxRows
 from agent.compose import parts
 from agent.compose.proving import head_check_by, pins_now
 from agent.configuration import Configuration
+from agent.domain.attested import Attested
 from agent.domain.errors import BadRequest
 from agent.domain.outbox import Entry
 from agent.stages.desk import Book, Desk
@@ -37,6 +39,7 @@ class TradingRoom:
     unproven: bool
     directory: Path
     outbox: OutboxRows
+    ledger: AttestedRows
     closers: ExitStack
 
     def agent_runs(self) -> bool:
@@ -51,6 +54,10 @@ class TradingRoom:
         """
         entry = self.outbox.by_key(key)
         return None if entry is None else (entry, self.outbox.why(entry.id))
+
+    def attested(self) -> Attested | None:
+        """How far the household's own trades are proven; None where nothing is."""
+        return None if self.unproven else self.ledger.attested()
 
     def close(self) -> None:
         """Let go of the nodes and the journal."""
@@ -115,7 +122,14 @@ def open_trading(configuration: Configuration) -> TradingRoom:
             book=parts.open_market_events(configuration, nodes),
             clock=parts.open_clock(configuration),
         )
-        return TradingRoom(desk, configuration.chain.unproven, directory, OutboxRows(journal), closers.pop_all())
+        return TradingRoom(
+            desk,
+            configuration.chain.unproven,
+            directory,
+            OutboxRows(journal),
+            AttestedRows(journal),
+            closers.pop_all(),
+        )
 
 
 def _has_journal(directory: Path) -> bool:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 
 from agent.cli import status, table
+from agent.domain.attested import Attested
 from agent.domain.lies import Lie
 from agent.domain.market import Head, HouseholdState, Parameters
 from agent.domain.outbox import State
@@ -13,6 +14,7 @@ from agent.domain.readings import ReadingState
 from agent.domain.registers import Discontinuity, RegisterState, Suspicion
 from agent.domain.samples import MeterRole
 from agent.domain.telemetry import JournalEvent
+from tests.fakes.logs import place
 from tests.unit.test_cli_screens import configuration
 
 
@@ -35,6 +37,7 @@ class Seen:
     telemetry_mark: tuple[int, int] = (0, 0)
     events: list[JournalEvent] = field(default_factory=list)
     lies: list[Lie] = field(default_factory=list)
+    attested: Attested | None = None
 
 
 NOW = 1_000_090
@@ -136,3 +139,23 @@ def test_status_shows_which_nodes_were_caught_lying_and_until_when_they_are_not_
     assert "b:8545     asked again           the proof leads nowhere" in screen
     stated = json.loads(table.as_json(status.facts(replace(Seen(), lies=lies), configuration())))
     assert stated["lies"][0]["told"] == '{"number":"0x1"}', "for the distribution company"
+
+
+def test_status_says_how_far_the_ledger_is_proven_where_something_is() -> None:
+    proving = configuration()
+    proving = proving.model_copy(update={"chain": proving.chain.model_copy(update={"unproven": False})})
+    told = frozenset({place(7), place(5)})
+    wrong = "of order 7 the ledger leaves 850 Wh and the contract 250 Wh"
+    for attested, said in (
+        (Attested(frozenset(), None, ""), "every event is proven; that no sale is missing is not proven yet"),
+        (Attested(frozenset(), 60, ""), "no sale of your orders is missing is proven up to block 60"),
+        (Attested(told, 60, ""), "2 event(s) are only what full nodes say; that no sale"),
+        (Attested(told, 60, wrong), f"NOT PROVEN: {wrong}; 2 event(s)"),
+    ):
+        seen = replace(Seen(), attested=attested)
+        assert said in status.told(seen, proving, NOW)
+        assert "own trades" not in status.told(seen, configuration(), NOW), "a development chain proves nothing"
+        stated = json.loads(table.as_json(status.facts(seen, proving)))["attested"]
+        assert (stated["salesTo"], stated["wrong"]) == (attested.sales_to, attested.wrong or None)
+        assert [one["block"] for one in stated["toldOnly"]] == ([5, 7] if attested.told else [])
+    assert status.facts(replace(Seen(), attested=Attested(told, 60, wrong)), configuration())["attested"] is None

@@ -15,6 +15,7 @@ from agent.cli.arguments import parser
 from agent.cli.main import main
 from agent.cli.misuse import Misuse
 from agent.domain.amounts import told_kwh, told_money, typed_kwh, typed_money
+from agent.domain.attested import Attested
 from agent.domain.errors import BadRequest, JournalBusy
 from agent.domain.market import Settlement
 from agent.domain.market_calls import BuyCall, OfferCall
@@ -51,6 +52,9 @@ class Room:
             raise JournalBusy("held")
         entry = self.home.outbox.by_key(key)
         return None if entry is None else (entry, self.home.outbox.why(entry.id))
+
+    def attested(self) -> Attested | None:
+        return None if self.unproven else Attested(frozenset(), 60, "")
 
     def close(self) -> None:
         self.closed = True
@@ -317,6 +321,11 @@ def test_the_wallet_shows_what_is_held_and_what_is_on_its_way(room: Room, capsys
     facts = json.loads(capsys.readouterr().out)
     assert (facts["tokensWh"], facts["redeemableWh"], facts["spokenFor"]["tokensWh"]) == (10_000, 4_000, 1_000)
     assert facts["feeMostWei"]["buy"] == 250_000 * 2_100
+    assert "no sale of your orders is missing is proven up to block 60" in shown
+    assert facts["attested"] == {"toldOnly": [], "salesTo": 60, "wrong": None}
+    room.unproven = True
+    assert wallet.command(asked("wallet")) == 0
+    assert "own trades" not in capsys.readouterr().out
 
 
 def test_a_command_carries_out_what_it_planned(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
