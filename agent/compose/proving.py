@@ -30,6 +30,9 @@ from agent.proving.prover import Prover
 from agent.proving.validators import Validators
 from agent.stages.ports import Clock, Events
 
+# A command follows nothing: it knows who may seal by the pins, and by what the agent wrote down.
+_FOLLOWED_ELSEWHERE = "the agent follows the chain's votes while it runs"
+
 
 @dataclass(frozen=True, slots=True)
 class Proving:
@@ -156,4 +159,4 @@ def head_check_by(pins: Pins) -> CheckHead | None:
     """What looks at each newest block; None where nobody seals them."""
     if pins.rules.consensus is Consensus.UNSEALED:
         return None
-    return head_check(lambda: pins.place.validators, pins.rules)
+    return head_check(lambda: pins.place.validators, pins.rules, _FOLLOWED_ELSEWHERE)

@@ -14,7 +14,12 @@ from agent.light.seals import Rules
 _WHAT = "its newest block"
 
 
-def head_check(validators: Callable[[], Sequence[bytes]], rules: Rules) -> Callable[[Mapping[str, object]], None]:
+_FOLLOWED = "the chain's votes are being followed"
+
+
+def head_check(
+    validators: Callable[[], Sequence[bytes]], rules: Rules, unknown: str = _FOLLOWED
+) -> Callable[[Mapping[str, object]], None]:
     """What looks at a node's newest block.
 
     It raises ``BadEvidence`` where the block cannot be one, ``UnknownSealer`` where others than are known sealed it, or
@@ -25,6 +30,7 @@ def head_check(validators: Callable[[], Sequence[bytes]], rules: Rules) -> Calla
     Args:
         validators: who may seal, 20 bytes each, as far as the headers were followed; asked each time.
         rules: how blocks are sealed; a chain's that nobody seals are only hashed.
+        unknown: what becomes of it where others than are known sealed it, in words.
     """
 
     def check(told: Mapping[str, object]) -> None:
@@ -34,6 +40,6 @@ def head_check(validators: Callable[[], Sequence[bytes]], rules: Rules) -> Calla
         try:
             seals.check_seal(header, validators(), rules, f"{_WHAT} {header.number}")
         except UnknownSealer as error:
-            raise UnknownSealer(f"{error}; the chain's votes are being followed") from error
+            raise UnknownSealer(f"{error}; {unknown}") from error
 
     return check

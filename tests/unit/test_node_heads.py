@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from eth_keys.datatypes import PrivateKey
 
+from agent.compose.proving import head_check_by
 from agent.domain.errors import BadEvidence, NodeUnavailable, UnknownSealer
 from agent.light.headers import Consensus, Header, block_hash
-from agent.light.seals import Rules
+from agent.light.seals import Place, Rules
 from agent.proving.heads import head_check
+from tests.fakes.chain_source import pins_at
 from tests.fakes.consortium import NOBODY, Consortium, address, addresses, keys
 from tests.fakes.telling import told_header
 from tests.unit.node_script import BEGAN_AT, ENTRY, PIN, House
@@ -141,6 +143,15 @@ def test_whoever_is_sealed_by_a_stranger_is_asked_for_headers_only_until_the_str
     assert street.used() == ["n0", "n1"]
     assert street.pool.strangers == []
     assert street.house.log.said == []
+
+
+def test_a_command_beside_the_agent_does_not_say_that_it_follows_the_votes(street: Street) -> None:
+    header = street.chain.headers[20]
+    strangers = addresses(keys(4, offset=50))
+    check = head_check_by(pins_at(Place(0, street.chain.hash_of(0), strangers), street.chain.rules))
+    assert check is not None
+    with pytest.raises(UnknownSealer, match="the agent follows the chain's votes while it runs"):
+        check(street.told(header))
 
 
 def test_a_stranger_who_stays_is_told_of_after_minutes(street: Street) -> None:
