@@ -184,12 +184,13 @@ def orders(
         NodeUnavailable: it gave no answer, or no longer has that state.
         BadEvidence: what it told is not the state's.
     """
-    keys = list(numbers.values())
+    # Besu tells slots in ascending order of their keys, each once; others as they were asked for.
+    keys = sorted({*numbers.values()})
     told = questions.market(pins.chain.contract, keys, header.number)
     contract_proof, proofs = gathering.market_proofs(told, len(keys))
     root = market(header, contract_proof, pins).storage_root
-    words = (state.slot(root, key, proof) for key, proof in zip(keys, proofs, strict=True))
-    return dict(zip(numbers, map(layout.unpack, words), strict=True))
+    words = {key: layout.unpack(state.slot(root, key, proof)) for key, proof in zip(keys, proofs, strict=True)}
+    return {number: words[key] for number, key in numbers.items()}
 
 
 def _vouched_for(questions: Questions, pins: Pins, header: Header) -> list[Header]:

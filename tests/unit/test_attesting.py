@@ -155,6 +155,29 @@ def test_a_seller_with_many_orders_is_asked_about_in_parts() -> None:
     assert {(key - (1 << 240)) >> 8 for key in keys_asked} == {int(US, 16)}, "of nobody else's places"
 
 
+def each_slot_once(method: str, _params: list[Any], answer: Any) -> Any:  # noqa: ANN401 - JSON
+    """As Besu tells them: by key, whatever the order in which they were asked for."""
+    if method == "eth_getProof":
+        answer["storageProof"] = [
+            proof for _, proof in sorted({one["key"]: one for one in answer["storageProof"]}.items())
+        ]
+    return answer
+
+
+def test_a_node_that_tells_slots_by_their_keys_and_each_once_is_no_liar() -> None:
+    there = world(nodes=1)
+    there.tellers[0].rewrite = each_slot_once
+    proven = there.attestor().orders([200, 9, 7, 9 + PLACES], 10)
+    assert there.lies == []
+    assert proven is not None
+    assert proven.words == {
+        200: OrderWord(200, 1),
+        9: OrderWord(9 + PLACES, 0),
+        7: OrderWord(7, 250),
+        9 + PLACES: OrderWord(9 + PLACES, 0),
+    }
+
+
 def without_a_log(method: str, _params: list[Any], answer: Any) -> Any:  # noqa: ANN401 - JSON
     """A sale is left out of its receipt."""
     if method == "eth_getBlockReceipts" and answer:
