@@ -21,6 +21,8 @@ _QUIET_S = 300.0
 # How long a stranger's seal makes the chain's headers be followed one by one; tens of thousands are read in that time.
 # A node that invents strangers would else cost every household's line that much for ever.
 _FOLLOWED_S = 3_600.0
+# Who was voted in seals one block of several: his was the newest for a moment, and votes are followed twice a minute.
+_REMEMBERED_S = 60.0
 # Requests under way on one node. More means that it hangs, and further ones would only queue behind.
 MOST_UNDER_WAY = 4
 
@@ -74,6 +76,7 @@ class Standing:
         self._lies = 0
         self._away_until: float | None = None
         self._strange_since: float | None = None
+        self._strange_at: float | None = None
         self._log = log
         self._told: str | None = None
         self._told_at: float | None = None
@@ -94,8 +97,10 @@ class Standing:
         return (self.problem is None or self._strange_since is not None) and self.under_way < MOST_UNDER_WAY
 
     def may_be_known_soon(self, now: float) -> bool:
-        """Whether to follow the chain's votes to see who seals its blocks."""
-        return self._strange_since is not None and now - self._strange_since < _FOLLOWED_S
+        """Whether to follow the chain's votes to see who seals its blocks, or sealed one a moment ago."""
+        if self._strange_since is not None:
+            return now - self._strange_since < _FOLLOWED_S
+        return self._strange_at is not None and now - self._strange_at < _REMEMBERED_S
 
     def may_be_tried(self, now: float) -> bool:
         """Whether its back-off is over."""
@@ -131,7 +136,7 @@ class Standing:
             self._strange(self.problem, now)
             return
         self.reachable = False
-        self._strange_since = None
+        self._strange_since = self._strange_at = None
         self.node.distrust()
         self._patience.failed(now)
         self._tell("node.wrong_chain" if isinstance(error, WrongChain) else "node.lost", self.problem, now)
@@ -140,6 +145,7 @@ class Standing:
         """A validator was voted in, which is known in a moment, or somebody else seals its blocks, which lasts."""
         self.reachable = True
         self._patience.succeeded()
+        self._strange_at = now
         if self._strange_since is None:
             self._strange_since = now
         if now - self._strange_since >= _QUIET_S:
@@ -180,7 +186,7 @@ class Standing:
     def _put_away(self, lie: Lie, until: float) -> None:
         self.problem = lie.problem
         self.reachable = False
-        self._strange_since = None
+        self._strange_since = self._strange_at = None
         self._away_until = until
         self._told = "node.lied"
         self.node.distrust()

@@ -141,8 +141,25 @@ def test_whoever_is_sealed_by_a_stranger_is_asked_for_headers_only_until_the_str
     street.house.later(11)
     del street.shown[1]
     assert street.used() == ["n0", "n1"]
+    street.house.later(60)
+    assert street.used() == ["n0", "n1"]
     assert street.pool.strangers == []
     assert street.house.log.said == []
+
+
+def test_a_stranger_whose_block_was_the_newest_only_for_a_moment_is_still_followed(street: Street) -> None:
+    street.shows(0, replace(street.chain.headers[-1], number=1_000_001))
+    assert street.used() == ["n1"]
+    del street.shown[0]
+    street.house.later(11)
+    assert street.used() == ["n0", "n1"], "a known validator sealed upon it"
+    assert {status.strange for status in street.pool.statuses()} == {False}
+
+    street.house.later(40)
+    assert street.pool.strangers == ["n0"], "whoever follows votes looks twice a minute"
+
+    street.house.later(10)
+    assert street.pool.strangers == []
 
 
 def test_a_command_beside_the_agent_does_not_say_that_it_follows_the_votes(street: Street) -> None:

@@ -44,7 +44,8 @@ def test_validators_are_voted_in_and_out_and_the_agent_follows(neighbours: Stree
     joins, leaves = (network.nodes[number].identity.address for number in (_STANDBY, _LEAVES))
     network.vote(joins, voters=[0, 1, 2])
     network.await_signers(4, within_s=_WAIT_S)
-    joined = neighbours.hears("validators.changed", since=0.0)
+    # He is seen when one of his blocks is the newest, and votes are followed twice a minute.
+    joined = neighbours.hears("validators.changed", since=0.0, within_s=30.0 + FINAL_S)
     assert [one.lower() for one in joined["joined"]] == [joins]
     network.end_votes(joins)
     network.vote(leaves, add=False, voters=[1, 2, _STANDBY])
