@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from agent.adapters.journal import Journal
 from agent.adapters.market_rows import ATTESTED, event_of, insert
 from agent.domain.attested import Attested, ProvenBlock
-from agent.domain.market_events import MarketEvent, Offered, Place
+from agent.domain.market_events import MarketEvent, Offered, Place, ReadingBooked
 
-_OPEN, _SHOWN = 1, 2
+_TOLD, _OPEN, _SHOWN = 0, 1, 2
 # The household's own transactions are looked for among the newest: an older one was, when it was new.
 _NEWEST = 200
 _NEVER = 1 << 62
@@ -77,9 +77,10 @@ class AttestedRows:
     def prove(self, proven: ProvenBlock) -> None:
         """A block's events are these, in place of whatever was told of it. Raises JournalBusy."""
         with self._journal.transaction() as journal:
-            journal.execute("DELETE FROM market_event WHERE block = ? AND name <> 'reading'", (proven.block,))
-            for event in proven.receipts:
-                insert(journal, event, _OPEN if isinstance(event, Offered) else _SHOWN)
+            # Its readings too: one that was made up would keep the place of an event that is proven.
+            journal.execute("DELETE FROM market_event WHERE block = ?", (proven.block,))
+            for event in proven.events:
+                insert(journal, event, _shown(event))
 
     def settle(self, orders: Sequence[Place]) -> None:
         """Of these orders, which are proven themselves, nothing can be sold any more. Raises JournalBusy."""
@@ -100,3 +101,10 @@ class AttestedRows:
         """Keep up to where every sale is there, and what is not. Raises JournalBusy."""
         with self._journal.transaction() as journal:
             journal.set_fact(ATTESTED, json.dumps([sales_to, wrong]))
+
+
+def _shown(event: MarketEvent) -> int:
+    """What is kept of a proven event."""
+    if isinstance(event, ReadingBooked):
+        return _TOLD
+    return _OPEN if isinstance(event, Offered) else _SHOWN

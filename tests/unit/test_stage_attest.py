@@ -249,6 +249,15 @@ def test_readings_are_the_slots_to_prove_and_stay(world: World) -> None:
     assert world.log.names() == []
 
 
+def test_a_made_up_reading_in_the_place_of_a_hidden_sale_goes_and_the_search_ends(world: World) -> None:
+    made_up = ReadingBooked(TRUTH[2].place, Reading(US, 1, 2, 1_030, 5, 6))
+    liars(world, [made_up if event == TRUTH[2] else event for event in TRUTH])
+    world.attest()
+    assert world.kept() == TRUTH
+    assert sorted(world.lies) == ["liar-1", "liar-2"]
+    assert world.log.names().count("ledger.disproved") == world.log.names().count("trade.concluded") == 1
+
+
 def test_a_journal_that_is_held_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def held(_proven: ProvenBlock) -> None:
         raise JournalBusy("another process has it")
