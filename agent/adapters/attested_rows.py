@@ -14,6 +14,8 @@ _TOLD, _OPEN, _SHOWN = 0, 1, 2
 # The household's own transactions are looked for among the newest: an older one was, when it was new.
 _NEWEST = 200
 _NEVER = 1 << 62
+# With the index's own condition: a query without it reads every row.
+_TOLD_EVENTS = "FROM market_event WHERE shown < 2 AND name <> 'reading' AND shown = 0"
 
 
 class AttestedRows:
@@ -24,10 +26,11 @@ class AttestedRows:
 
     def told_blocks(self) -> list[int]:
         """Numbers of the blocks with events that are only told, newest first."""
-        return sorted({event.place.block for event in self._told()}, reverse=True)
+        rows = self._journal.query(f"SELECT DISTINCT block {_TOLD_EVENTS} ORDER BY block DESC")
+        return [row["block"] for row in rows]
 
     def lacking_blocks(self, to: int) -> list[int]:
-        """Numbers of the blocks that carried out an own order, purchase or redemption, and of which nothing is here.
+        """Numbers of the blocks that carried out an own order, purchase or redemption whose event is not here.
 
         Args:
             to: number of the block up to which the ledger has read.
@@ -35,7 +38,8 @@ class AttestedRows:
         rows = self._journal.query(
             "SELECT DISTINCT included_number AS block FROM entry WHERE id > (SELECT max(id) FROM entry) - ?"
             " AND state = 'final' AND included_ok = 1 AND kind IN ('offer', 'cancel', 'buy', 'redeem')"
-            " AND included_number <= ? AND included_number NOT IN (SELECT block FROM market_event)",
+            " AND included_number <= ? AND NOT EXISTS (SELECT 1 FROM market_event WHERE block = included_number"
+            " AND tx_hash = included_hash AND name <> 'reading')",
             (_NEWEST, to),
         )
         return [row["block"] for row in rows]
@@ -69,11 +73,6 @@ class AttestedRows:
         )[0]["block"]
         return _NEVER if found is None else int(found)
 
-    def _told(self) -> list[MarketEvent]:
-        # With the index's own condition: a query without it reads every row.
-        rows = self._journal.query("SELECT * FROM market_event WHERE shown < 2 AND name <> 'reading' AND shown = 0")
-        return [event_of(row) for row in rows]
-
     def prove(self, proven: ProvenBlock) -> None:
         """A block's events are these, in place of whatever was told of it. Raises JournalBusy."""
         with self._journal.transaction() as journal:
@@ -95,7 +94,8 @@ class AttestedRows:
         """How far the ledger is proven."""
         kept = self._journal.fact(ATTESTED)
         sales_to, wrong = (None, "") if kept is None else json.loads(kept)
-        return Attested(frozenset(event.place for event in self._told()), sales_to, wrong)
+        told = [event_of(row) for row in self._journal.query(f"SELECT * {_TOLD_EVENTS}")]
+        return Attested(frozenset(event.place for event in told), sales_to, wrong)
 
     def set_sales(self, sales_to: int | None, wrong: str) -> None:
         """Keep up to where every sale is there, and what is not. Raises JournalBusy."""

@@ -60,7 +60,7 @@ class Rows(Protocol):
         """Numbers of the blocks with events that are only told, newest first."""
 
     def lacking_blocks(self, to: int) -> list[int]:
-        """Numbers of the blocks up to one that carried out an own transaction, of which the ledger has nothing."""
+        """Numbers of the blocks up to one that carried out an own transaction whose event the ledger does not have."""
 
     def of_block(self, block: int) -> tuple[MarketEvent, ...]:
         """A block's events, readings left out, in their order."""
@@ -160,11 +160,12 @@ class Attest:
 
     def _prove_blocks(self, to: int) -> bool:
         """Whether there are blocks left that may be proven now."""
-        waiting = [*self._rows.told_blocks(), *self._rows.lacking_blocks(to)]
+        waiting = dict.fromkeys([*self._rows.told_blocks(), *self._rows.lacking_blocks(to)])
         self._blocks = {block: patience for block, patience in self._blocks.items() if block in waiting}
         ready = [block for block in waiting if self._ready(block)]
         for block in ready[:_BLOCKS_AT_ONCE]:
-            if self._prove(block) is None:
+            # A reorganisation may have moved an own transaction: its old block is proven, and lacks it all the same.
+            if self._prove(block) is None or block in self._rows.lacking_blocks(to):
                 self._blocks.setdefault(block, Patience(_BLOCK_BACKOFF, self._random)).failed(self._clock.monotonic())
         return len(ready) > _BLOCKS_AT_ONCE
 

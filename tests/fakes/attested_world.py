@@ -150,8 +150,8 @@ def sent(world: World, event: MarketEvent) -> None:
     world.journal.execute(
         "INSERT INTO entry (key, kind, target, data, gas, state, created_at, included_hash, included_number,"
         " included_block, included_ok, changed_at)"
-        " VALUES ('o', 'offer', '', x'', 0, 'final', 0, ?, ?, '', 1, 0)",
-        (event.place.tx_hash, event.place.block),
+        " VALUES (?, 'offer', '', x'', 0, 'final', 0, ?, ?, '', 1, 0)",
+        (f"o-{event.place.block}", event.place.tx_hash, event.place.block),
     )
 
 

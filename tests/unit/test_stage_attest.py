@@ -171,6 +171,27 @@ def test_where_everything_is_hidden_the_households_own_transaction_is_missed_all
     assert world.log.names() == ["ledger.disproved"]
 
 
+def test_an_order_that_was_left_out_of_a_block_with_a_reading_is_missed_too(world: World) -> None:
+    booked = ReadingBooked(place(40, 3), Reading(US, 1, 2, 1_030, 5, 6))
+    world.truth = [TRUTH[4], booked]
+    sent(world, TRUTH[4])
+    liars(world, [booked])
+    world.attest()
+    assert world.kept() == world.truth
+    assert sorted(world.lies) == ["liar-1", "liar-2"]
+
+
+def test_own_transactions_that_a_reorganisation_moved_are_not_looked_for_without_a_pause(world: World) -> None:
+    world.truth = []
+    for block in range(41, 47):
+        sent(world, offered(block, block, 500))
+    liars(world, [])
+    world.attest()
+    asked = len(world.asked)
+    world.attest()
+    assert len(world.asked) == asked == 6
+
+
 def test_an_own_transaction_above_what_the_ledger_has_read_is_not_missed_yet(world: World) -> None:
     world.truth = [offered(HEAD + 1, 8, 500)]
     sent(world, world.truth[0])
