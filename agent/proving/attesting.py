@@ -69,15 +69,19 @@ class Attestor:
         self._layout = layout
         self._monotonic = monotonic
         self._random = random
-        self._patience: dict[str, Patience] = {}
+        self._of_events: dict[str, Patience] = {}
+        self._of_orders: dict[str, Patience] = {}
         self._whole_blocks: set[str] = set()
 
     def events(self, block: int) -> ProvenBlock | None:
         """All that a block says of the household and of prices, by the word of no node; None if nobody proves it now.
 
         The whole block is asked for, so that nobody learns which of its transactions is looked for.
+
+        Raises:
+            NodeUnavailable: no full node may be asked just now.
         """
-        return self._anyone(lambda heard: self._events(heard, block))
+        return self._anyone(lambda heard: self._events(heard, block), self._of_events)
 
     def orders(self, numbers: Sequence[int], block: int) -> ProvenOrders | None:
         """What the market keeps of some of the household's orders; None if nobody proves it now.
@@ -85,15 +89,22 @@ class Attestor:
         Args:
             numbers: the orders'.
             block: number of the block after which it is asked for; full nodes keep the state of the newest hundred.
-        """
-        return self._anyone(lambda heard: self._orders(heard, numbers, block))
 
-    def _anyone(self, work: Callable[[Heard], T]) -> T | None:
-        until = self._monotonic() + _TURN_S
+        Raises:
+            NodeUnavailable: no full node may be asked just now.
+        """
+        # Who no longer keeps a block's state may prove its events all the same, and the other way round.
+        return self._anyone(lambda heard: self._orders(heard, numbers, block), self._of_orders)
+
+    def _anyone(self, work: Callable[[Heard], T], patiences: dict[str, Patience]) -> T | None:
+        until, asked = self._monotonic() + _TURN_S, False
         for source in self._nodes.sources():
-            patience = self._patience.setdefault(source.name, Patience(_BACKOFF, self._random))
+            patience = patiences.setdefault(source.name, Patience(_BACKOFF, self._random))
             if not patience.ready(self._monotonic()):
                 continue
+            if self._monotonic() >= until:  # the slow ones before it are no fault of its own
+                break
+            asked = True
             try:
                 found = self._asking.of(source, work, until)
             except NodeUnavailable:  # another is asked, and the stage comes again
@@ -101,6 +112,8 @@ class Attestor:
                 continue
             patience.succeeded()
             return found
+        if not asked:
+            raise NodeUnavailable("no full node may be asked for a proof just now")
         return None
 
     def _questions(self, heard: Heard) -> Questions:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 
 from agent.domain.attested import Attested, Kept, ProvenBlock, ProvenOrders, own_orders
@@ -31,6 +32,8 @@ _ORDERS_BACKOFF = BackOff(first_s=60.0, most_s=1_800.0)
 _PIECE_BLOCKS = 5_000
 _PIECES_AT_ONCE = 4
 _MOST_FOUND = 16
+# Each node may name so many blocks that are none, and prove nothing of them for as long as it can: a turn ends sooner.
+_SEARCH_S = 120.0
 
 
 class Nodes(Protocol):
@@ -44,7 +47,7 @@ class Nodes(Protocol):
 
 
 class Proofs(Protocol):
-    """What is proven by the word of no node."""
+    """What is proven by the word of no node. Every method raises NodeUnavailable where nobody may be asked just now."""
 
     def events(self, block: int) -> ProvenBlock | None:
         """All that a block says of the household and of prices; None if nobody proves it now."""
@@ -164,8 +167,14 @@ class Attest:
         self._blocks = {block: patience for block, patience in self._blocks.items() if block in waiting}
         ready = [block for block in waiting if self._ready(block)]
         for block in ready[:_BLOCKS_AT_ONCE]:
+            try:
+                proven = self._prove(block)
+            except (
+                NodeUnavailable
+            ):  # nobody was asked of this block: it waits no longer for it, and orders are looked at
+                return False
             # A reorganisation may have moved an own transaction: its old block is proven, and lacks it all the same.
-            if self._prove(block) is None or block in self._rows.lacking_blocks(to):
+            if proven is None or block in self._rows.lacking_blocks(to):
                 self._blocks.setdefault(block, Patience(_BLOCK_BACKOFF, self._random)).failed(self._clock.monotonic())
         return len(ready) > _BLOCKS_AT_ONCE
 
@@ -278,13 +287,13 @@ class Attest:
             )
         if self._search is None:
             self._search = _Search(proven.block, min(one.place.block for one in wrong))
-        found = False
+        found, until = False, now + _SEARCH_S
         for _ in range(_PIECES_AT_ONCE):
             last = self._search.down_to
-            if found or last < self._search.lowest:
+            if found or last < self._search.lowest or self._clock.monotonic() >= until:
                 break
             first = max(self._search.lowest, last - _PIECE_BLOCKS + 1)
-            found = self._found(first, last)
+            found = self._found(first, last, until)
             self._search.down_to = first - 1
         if found or self._search.down_to < self._search.lowest:
             self._search = None  # from the newest on again, if it still does not add up
@@ -292,17 +301,29 @@ class Attest:
             self._orders.failed(now)
         return found or self._search is not None
 
-    def _found(self, first: int, last: int) -> bool:
+    def _found(self, first: int, last: int, until: float) -> bool:
         """Whether a node names a block that is proven to hold what the ledger does not have."""
-        wanted, rows = Wanted(ORDERS, self._household), self._rows
-        named = {event for _, stretch in self._nodes.said(wanted, first, last) for event in stretch.events}
-        blocks = {event.place.block for event in named if event not in rows.of_block(event.place.block)}
         found = False
-        for block in sorted(blocks, reverse=True)[:_MOST_FOUND]:
-            before = rows.of_block(block)
+        for block in self._named(first, last):
+            if self._clock.monotonic() >= until:
+                break
+            before = self._rows.of_block(block)
             proven = self._prove(block)
             if proven is not None and proven.receipts != before:
                 found = True
             elif proven is not None:  # who named more than there is made it up
                 self._nodes.expose(self._wanted, proven)
         return found
+
+    def _named(self, first: int, last: int) -> list[int]:
+        """Blocks of which a node tells what the ledger does not have.
+
+        Of each node the newest, and the nodes take turns: who makes up thousands hides nothing of what another tells.
+        """
+        by_node = []
+        for _, stretch in self._nodes.said(Wanted(ORDERS, self._household), first, last):
+            blocks = {
+                event.place.block for event in stretch.events if event not in self._rows.of_block(event.place.block)
+            }
+            by_node.append(sorted(blocks, reverse=True)[:_MOST_FOUND])
+        return list(dict.fromkeys(block for turn in zip_longest(*by_node) for block in turn if block is not None))

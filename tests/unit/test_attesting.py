@@ -11,6 +11,7 @@ import pytest
 from agent.adapters.market_logs import MarketLogs
 from agent.compose.pins import order_layout
 from agent.domain.attested import OrderWord, ProvenBlock
+from agent.domain.errors import NodeUnavailable
 from agent.domain.market_events import MarketEvent, Offered, ReadingBooked, Redeemed, TariffSet, Traded
 from agent.domain.orders import PLACES, Order, Trade
 from agent.domain.readings import Reading
@@ -313,9 +314,32 @@ def test_who_fails_is_left_alone_for_a_while() -> None:
     attestor = there.attestor()
     assert attestor.events(LAST) is None
     asked = len(there.tellers[0].asked)
-    assert attestor.events(BLOCK) is None
+    with pytest.raises(NodeUnavailable, match="may be asked"):
+        attestor.events(BLOCK)
     assert len(there.tellers[0].asked) == asked
     there.now += 3
+    assert attestor.events(BLOCK) is not None
+
+
+def test_who_does_not_prove_a_block_is_asked_for_orders_all_the_same() -> None:
+    there = world(nodes=1)
+    attestor = there.attestor()
+    assert attestor.events(LAST) is None
+    assert attestor.orders([7], 10) is not None
+
+
+def test_the_slow_ones_before_it_are_no_fault_of_a_node() -> None:
+    there = world()
+    attestor = there.attestor()
+
+    def silent(_method: str, _params: list[Any], _answer: Any) -> Any:  # noqa: ANN401 - JSON
+        there.now += 16
+        raise NodeUnavailable("no answer within 16 s")
+
+    there.tellers[0].rewrite = silent
+    assert attestor.events(BLOCK) is None
+    there.tellers[0].rewrite = MarketTeller("node-0", there.market).rewrite
+    assert there.tellers[1].asked == []
     assert attestor.events(BLOCK) is not None
 
 

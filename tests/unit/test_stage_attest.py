@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent.domain.attested import ProvenBlock, own_orders
-from agent.domain.errors import JournalBusy
-from agent.domain.market_events import ORDERS, Cancelled, ReadingBooked, Wanted
+from agent.domain.errors import JournalBusy, NodeUnavailable
+from agent.domain.market_events import ORDERS, Cancelled, ReadingBooked, Stretch, Wanted
 from agent.domain.orders import PLACES
 from agent.domain.readings import Reading
 from tests.fakes.attested_world import HEAD, TRUTH, US, World, liars, offered, sent, sold
@@ -148,6 +148,58 @@ def test_who_names_a_sale_that_never_was_only_when_asked_alone_is_put_aside_too(
     world.attest()
     assert world.kept() == TRUTH
     assert sorted(world.lies) == ["inventor", "liar-1", "liar-2"]
+
+
+def test_who_names_many_that_never_were_hides_none_that_another_names(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = [sold(block, 7, 1, index=9) for block in range(31, HEAD)]
+    liars(world, [event for event in TRUTH if event != TRUTH[2]])
+    honest = world.nodes.pop("honest")
+    world.nodes |= {"inventor": [], "honest": honest}
+    tell = world.said
+
+    def never_twice(wanted: Wanted, first_block: int, last_block: int) -> list[tuple[str, Stretch]]:
+        world.nodes["inventor"] = TRUTH if first_block == last_block else [*TRUTH[:2], *made_up]
+        return tell(wanted, first_block, last_block)
+
+    monkeypatch.setattr(world, "said", never_twice)
+    world.attest()
+    assert world.kept() == TRUTH
+
+
+def test_slow_proofs_of_many_that_never_were_are_no_turn_that_hangs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liars(world, [event for event in TRUTH if event != TRUTH[2]], honest=False)
+    world.nodes["inventor"] = [*TRUTH[:2], *(sold(block, 7, 1, index=9) for block in range(31, HEAD))]
+    prove = world.events
+
+    def slow(block: int) -> ProvenBlock | None:
+        world.clock.advance(38)
+        return prove(block)
+
+    monkeypatch.setattr(world, "events", slow)
+    monkeypatch.setattr(world, "expose", lambda _wanted, _proven: None)
+    for _ in range(8):
+        began = world.clock.monotonic()
+        world.stage.run_once()
+        assert world.clock.monotonic() - began < 400
+
+
+def test_where_nobody_may_be_asked_for_a_block_it_is_asked_as_soon_as_one_may(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(_block: int) -> ProvenBlock | None:
+        raise NodeUnavailable("no full node may be asked for a proof just now")
+
+    world.reads(TRUTH)
+    with monkeypatch.context() as now:
+        now.setattr(world, "events", nobody)
+        assert not world.stage.run_once()
+    assert world.rows.attested().sales_to == HEAD
+    world.attest()
+    assert world.rows.attested().told == frozenset()
 
 
 def test_an_order_that_was_left_out_whole_is_missed_by_the_households_own_transaction(world: World) -> None:
