@@ -169,9 +169,7 @@ class Attest:
         for block in ready[:_BLOCKS_AT_ONCE]:
             try:
                 proven = self._prove(block)
-            except (
-                NodeUnavailable
-            ):  # nobody was asked of this block: it waits no longer for it, and orders are looked at
+            except NodeUnavailable:  # nobody was asked, so this block waits no longer, and orders are looked at
                 return False
             # A reorganisation may have moved an own transaction: its old block is proven, and lacks it all the same.
             if proven is None or block in self._rows.lacking_blocks(to):
