@@ -13,6 +13,9 @@ from simulators.household import CELL_S, Household, SimulatedTime, Site
 from simulators.load import Load
 from simulators.sun import DAY_S, chance, clear_sky_on_panel, cloud_transmission, position
 
+pytestmark = pytest.mark.no_cover  # nothing of the agent runs here
+
+
 TEHRAN = Site()
 JUNE = datetime(2026, 6, 21, tzinfo=UTC).timestamp()
 DECEMBER = datetime(2026, 12, 21, tzinfo=UTC).timestamp()
