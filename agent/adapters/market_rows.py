@@ -49,7 +49,7 @@ class MarketRows:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def add(self, events: Sequence[MarketEvent], block: int, block_hash: str) -> None:
+    def add(self, events: Sequence[MarketEvent], block: int, block_hash: str) -> list[MarketEvent]:
         """Keep events, and that everything up to a block is there, in one commit; an event that is there stays.
 
         Args:
@@ -57,13 +57,16 @@ class MarketRows:
             block: number of the last block that was read.
             block_hash: its hash, ``0x`` hex.
 
+        Returns:
+            Those in whose places nothing was.
+
         Raises:
             JournalBusy: nothing was written.
         """
         with self._journal.transaction() as journal:
-            for event in events:
-                insert(journal, event)
+            new = [event for event in events if insert(journal, event)]
             journal.set_fact(_MARK, json.dumps([block, block_hash]))
+        return new
 
     def mark(self) -> tuple[int, str] | None:
         """Number and hash of the block up to which everything is there; None before the first."""
@@ -110,8 +113,8 @@ class MarketRows:
         return [event_of(row) for row in rows]
 
 
-def insert(journal: Journal, event: MarketEvent, shown: int = 0) -> None:
-    """Write an event down, inside a transaction; one that is there stays.
+def insert(journal: Journal, event: MarketEvent, shown: int = 0) -> bool:
+    """Write an event down, inside a transaction; one that is there stays. Returns whether it was written.
 
     Args:
         journal: the open one.
@@ -119,11 +122,12 @@ def insert(journal: Journal, event: MarketEvent, shown: int = 0) -> None:
         shown: what shows it (``attested_rows``).
     """
     place = event.place
-    journal.execute(
+    written = journal.execute(
         "INSERT INTO market_event (block, log_index, tx_hash, at, name, facts, shown) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (block, log_index) DO NOTHING",
         (place.block, place.log_index, place.tx_hash, place.at, _KINDS[type(event)], _facts(event), shown),
     )
+    return written > 0
 
 
 def _facts(event: MarketEvent) -> str:

@@ -32,6 +32,8 @@ _ORDERS_BACKOFF = BackOff(first_s=60.0, most_s=1_800.0)
 _PIECE_BLOCKS = 5_000
 _PIECES_AT_ONCE = 4
 _MOST_FOUND = 16
+# Two megabytes of made-up events are no line of a log.
+_MOST_SHOWN = 8
 # Each node may name so many blocks that are none, and prove nothing of them for as long as it can: a turn ends sooner.
 _SEARCH_S = 120.0
 
@@ -209,8 +211,8 @@ class Attest:
             "ledger.disproved",
             block=proven.block,
             tx_hash=first.place.tx_hash,
-            told=[repr(event) for event in told if event not in proven.receipts],
-            proven=[repr(event) for event in proven.receipts if event not in told],
+            told=[repr(event) for event in told if event not in proven.receipts][:_MOST_SHOWN],
+            proven=[repr(event) for event in proven.receipts if event not in told][:_MOST_SHOWN],
             advice="enough full nodes told this household's events falsely; what is proven stands in their place: tell"
             " the distribution company",
         )
@@ -258,6 +260,8 @@ class Attest:
         if self._rows.lacking_blocks(block):  # an order or a purchase is missing whole, and nobody proves its block yet
             return
         with self._journal.transaction():
+            if not self._has_read(block):  # it is read anew meanwhile
+                return
             self._rows.settle([one.place for one in open_ones if one.left_wh == 0])
             self._rows.set_sales(block, "")
         if before.wrong:

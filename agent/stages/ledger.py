@@ -41,8 +41,8 @@ class Nodes(Protocol):
 class Rows(Protocol):
     """The journal's rows of the contract's events. What writes may raise JournalBusy."""
 
-    def add(self, events: Sequence[MarketEvent], block: int, block_hash: str) -> None:
-        """Keep events, and that everything up to a block is there."""
+    def add(self, events: Sequence[MarketEvent], block: int, block_hash: str) -> list[MarketEvent]:
+        """Keep events, and that everything up to a block is there; returns those that were not there."""
 
     def mark(self) -> tuple[int, str] | None:
         """Number and hash of the block up to which everything is there; None before the first."""
@@ -157,8 +157,8 @@ class Ledger:
         marked = self._start.deployed_at if self._marked is None else self._marked[0]
         if stretch.events or to[0] - marked >= _MARK_EVERY_BLOCKS:
             with self._journal.transaction():
-                self._rows.add(stretch.events, *to)
-                for event in stretch.events:
+                # After a crash blocks are read again in which the attest stage has found, and told, what was left out.
+                for event in self._rows.add(stretch.events, *to):
                     if isinstance(event, Traded):
                         self._tell(event)
             self._marked = to
@@ -173,14 +173,19 @@ class Ledger:
 
         How deep it went is not known, so everything is read again; the chain has it all.
         """
-        kept = self._rows.events(0, _ALWAYS)
-        self._rows.clear()
+        kept, read = self._rows.events(0, _ALWAYS), (self._at, self._marked)
+        try:
+            with self._journal.transaction():
+                self._rows.clear()
+                self._at = self._marked = None  # before another stage's transaction can put back what goes
+        except JournalBusy:
+            self._at, self._marked = read
+            raise
         self._told |= {(event.place.tx_hash, event.trade.id) for event in kept if isinstance(event, Traded)}
-        if self._at is not None:
+        if read[0] is not None:
             self._events.warning(
                 "ledger.rewritten",
-                block=self._at[0],
+                block=read[0][0],
                 advice="the chain was rewritten deeper than chain.depth: what it says of this household is read anew;"
                 " raise chain.depth if this happens again",
             )
-        self._at = self._marked = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from agent.domain.attested import ProvenBlock, own_orders
+from agent.domain.attested import ProvenBlock, ProvenOrders, own_orders
 from agent.domain.errors import JournalBusy, NodeUnavailable
 from agent.domain.market_events import ORDERS, Cancelled, ReadingBooked, Stretch, Wanted
 from agent.domain.orders import PLACES
@@ -310,6 +310,29 @@ def test_a_ledger_that_is_read_anew_is_proven_anew(world: World) -> None:
     world.reads(TRUTH)
     world.attest()
     assert (world.rows.attested().told, world.rows.attested().sales_to) == (frozenset(), HEAD)
+
+
+def test_a_ledger_that_is_read_anew_during_a_proof_is_not_said_to_be_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prove = world.orders
+
+    def meanwhile(numbers: Sequence[int], block: int) -> ProvenOrders | None:
+        found, world.read = prove(numbers, block), False
+        world.market.clear()
+        return found
+
+    world.reads(TRUTH)
+    monkeypatch.setattr(world, "orders", meanwhile)
+    world.attest()
+    assert (world.rows.attested().sales_to, world.kept()) == (None, [])
+
+
+def test_of_many_made_up_events_a_few_are_shown(world: World) -> None:
+    liars(world, [*TRUTH, *(sold(55, 7, 1, index=index) for index in range(100))])
+    world.attest()
+    assert world.kept() == TRUTH
+    assert len(world.log.last("ledger.disproved")["told"]) == 8
 
 
 def test_readings_are_the_slots_to_prove_and_stay(world: World) -> None:

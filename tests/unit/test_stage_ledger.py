@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from agent.adapters.attested_rows import AttestedRows
 from agent.adapters.event_log import EventLog
 from agent.adapters.event_rows import EventRows
-from agent.adapters.journal import FILE_NAME
+from agent.adapters.journal import FILE_NAME, Journal
 from agent.adapters.market_rows import MarketRows
+from agent.domain.attested import ProvenBlock
 from agent.domain.errors import NodesDisagree, NodeUnavailable
 from agent.domain.market import Head
 from agent.domain.market_events import MarketEvent, Redeemed, Stretch, TariffSet, Traded, Wanted, concerned
@@ -275,6 +278,52 @@ def test_a_mark_that_was_not_committed_is_read_again_after_a_restart(agent: Agen
     agent.ledger.run_once()
     assert agent.chain.asked == [(7, 57)]
     assert agent.kept() == agent.chain.events
+
+
+def test_a_trade_that_was_found_by_proof_is_not_told_again_when_its_blocks_are_read_again(agent: Agent) -> None:
+    agent.chain.head = 40
+    agent.ledger.run_once()
+    AttestedRows(agent.journal).prove(ProvenBlock(20, agent.chain.hash(20), (sold(20),)))  # which tells it
+    agent.restart()
+    agent.chain.events = [sold(20), sold(30)]
+    agent.ledger.run_once()
+    assert agent.kept() == agent.chain.events
+    assert agent.told() == [30]
+
+
+def test_where_it_is_read_anew_no_transaction_finds_it_read_and_nothing_there(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.chain.events = [sold(4)]
+    agent.chain.head = 20
+    agent.ledger.run_once()
+    agent.chain.reorganise(10)
+    agent.chain.head = 22
+    found: list[tuple[int, str] | None] = []
+    begin = agent.journal.transaction
+
+    @contextmanager
+    def watched() -> Iterator[Journal]:
+        with begin() as journal:
+            yield journal
+        found.append(agent.ledger.reached())
+
+    monkeypatch.setattr(agent.journal, "transaction", watched)
+    agent.ledger.run_once()
+    assert found[-1] is None
+
+
+def test_where_the_journal_is_held_it_is_read_anew_later(agent: Agent) -> None:
+    agent.chain.events = [sold(4)]
+    agent.chain.head = 20
+    agent.ledger.run_once()
+    agent.chain.reorganise(10)
+    agent.chain.head, agent.journal.busy = 22, True
+    agent.ledger.run_once()
+    assert agent.ledger.reached() == (17, "0xa17")
+    agent.journal.busy = False
+    assert agent.ledger.run_once()
+    assert agent.kept() == []
 
 
 @pytest.mark.parametrize("seed", range(40))
