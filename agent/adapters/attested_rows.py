@@ -13,7 +13,6 @@ from agent.domain.market_events import MarketEvent, Offered, Place, ReadingBooke
 _TOLD, _OPEN, _SHOWN = 0, 1, 2
 # The household's own transactions are looked for among the newest: an older one was, when it was new.
 _NEWEST = 200
-_NEVER = 1 << 62
 # With the index's own condition: a query without it reads every row.
 _TOLD_EVENTS = "FROM market_event WHERE shown < 2 AND name <> 'reading' AND shown = 0"
 
@@ -52,26 +51,19 @@ class AttestedRows:
         return tuple(event_of(row) for row in rows)
 
     def order_events(self) -> list[MarketEvent]:
-        """Orders and what became of them, from the oldest order on of which something may yet be sold."""
+        """Orders of which something may yet be sold, and what became of them, in the chain's order."""
+        # Of years' rows a few are of these, and only those are read: an order is open until it is taken back.
         rows = self._journal.query(
-            "SELECT * FROM market_event WHERE block >= ? AND name IN ('offered', 'cancelled', 'traded')"
-            " ORDER BY block, log_index",
-            (self._oldest_open(),),
+            "WITH live AS (SELECT block, json_extract(facts, '$.order.number') AS number FROM market_event"
+            " WHERE shown < 2 AND name <> 'reading' AND name = 'offered')"
+            " SELECT * FROM market_event WHERE block >= (SELECT min(block) FROM live)"
+            " AND name IN ('offered', 'cancelled', 'traded') AND CASE name"
+            " WHEN 'offered' THEN json_extract(facts, '$.order.number')"
+            " WHEN 'traded' THEN json_extract(facts, '$.trade.number')"
+            " ELSE json_extract(facts, '$.number') END IN (SELECT number FROM live)"
+            " ORDER BY block, log_index"
         )
         return [event_of(row) for row in rows]
-
-    def settled(self) -> frozenset[Place]:
-        """Places of the orders among those of which nothing can be sold any more, as proven."""
-        rows = self._journal.query(
-            "SELECT * FROM market_event WHERE block >= ? AND name = 'offered' AND shown = 2", (self._oldest_open(),)
-        )
-        return frozenset(event_of(row).place for row in rows)
-
-    def _oldest_open(self) -> int:
-        found = self._journal.query(
-            "SELECT min(block) AS block FROM market_event WHERE shown < 2 AND name <> 'reading' AND name = 'offered'"
-        )[0]["block"]
-        return _NEVER if found is None else int(found)
 
     def prove(self, proven: ProvenBlock) -> None:
         """A block's events are these, in place of whatever was told of it. Raises JournalBusy."""

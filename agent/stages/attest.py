@@ -71,10 +71,7 @@ class Rows(Protocol):
         """A block's events, readings left out, in their order."""
 
     def order_events(self) -> list[MarketEvent]:
-        """Orders and what became of them, from the oldest on of which something may yet be sold."""
-
-    def settled(self) -> frozenset[Place]:
-        """Places of the orders among those of which nothing can be sold any more."""
+        """Orders of which something may yet be sold, and what became of them, in the chain's order."""
 
     def prove(self, proven: ProvenBlock) -> None:
         """A block's events are these, in place of whatever was told of it."""
@@ -248,10 +245,8 @@ class Attest:
 
     def _open_orders(self, block: int) -> list[Kept]:
         """Those that were put in up to a block, and what the ledger leaves of them after it."""
-        settled = self._rows.settled()
         events = (event for event in self._rows.order_events() if event.place.block <= block)
-        kept = own_orders(events, self._household)
-        return [one for one in kept.values() if one.place not in settled]
+        return list(own_orders(events, self._household).values())
 
     def _adds_up(self, block: int, open_ones: Sequence[Kept]) -> None:
         self._orders.succeeded()
