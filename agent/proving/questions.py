@@ -156,7 +156,8 @@ class Questions:
             # Some clients do not know the question. Each is asked for, so that no single one shows whom we look for.
             hashes = [shown_hash(one) for one in transactions]
             told = [self.source.call("eth_getTransactionReceipt", [one]) for one in hashes]
-        if told is None:
+        # Many keep the index of the newest transactions alone, and know nothing of an older one by its hash.
+        if told is None or (isinstance(told, list) and None in told):
             raise NodeUnavailable(f"it does not have the receipts of block {block_hash}")
         return _objects(told, "receipts")
 

@@ -138,6 +138,9 @@ class MarketTeller:
     def _eth_getBlockReceipts(self, block_hash: str) -> Any:  # noqa: ANN401, N802 - JSON-RPC's
         return told_receipts(self.market.logs.get(self._number(block_hash), ()))
 
+    def _eth_getTransactionReceipt(self, _tx_hash: str) -> None:  # noqa: N802 - JSON-RPC's
+        """It keeps no index of transactions this old."""
+
     def _eth_getProof(self, address: str, slots: list[str], number: str) -> Any:  # noqa: ANN401, N802 - JSON-RPC's
         assert address == TOLD["contract"]
         if int(number, 16) + 20 < self.market.blocks:

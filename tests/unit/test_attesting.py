@@ -284,6 +284,18 @@ def test_a_state_that_is_no_longer_kept_is_no_lie() -> None:
     assert there.lies == []
 
 
+def test_who_keeps_no_index_of_old_transactions_is_no_liar() -> None:
+    def refused(method: str, _params: list[Any], answer: Any) -> Any:  # noqa: ANN401 - JSON
+        if method == "eth_getBlockReceipts":
+            raise NodeUnavailable("no answer within 8 s")
+        return answer
+
+    there = world(nodes=1)
+    there.tellers[0].rewrite = refused
+    assert there.attestor().events(BLOCK) is None
+    assert there.lies == []
+
+
 def test_a_block_that_others_sealed_than_are_known_is_proven_by_nobody_and_no_lie_where_that_is_not_known() -> None:
     there = world(nodes=1)
     strangers = addresses(keys(4, offset=50))
