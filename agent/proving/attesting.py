@@ -137,9 +137,10 @@ class Attestor:
     def _orders(self, heard: Heard, numbers: Sequence[int], block: int) -> ProvenOrders:
         questions, pins = self._questions(heard), self._following.pins(block)
         header, named = building.sealed(questions, pins, block)
+        seller = bytes.fromhex(self._household[2:])
+        key_of = {number: self._layout.key(seller, number) for number in numbers}
+        keys = sorted({*key_of.values()})  # however many orders: a seller has so many places
         words: dict[int, OrderWord] = {}
-        for first in range(0, len(numbers), _PLACES_AT_ONCE):
-            some = numbers[first : first + _PLACES_AT_ONCE]
-            keys = {number: self._layout.key(bytes.fromhex(self._household[2:]), number) for number in some}
-            words |= building.orders(questions, pins, self._layout, header, keys)
-        return ProvenOrders(block, "0x" + named.hex(), words)
+        for first in range(0, len(keys), _PLACES_AT_ONCE):
+            words |= building.orders(questions, pins, self._layout, header, keys[first : first + _PLACES_AT_ONCE])
+        return ProvenOrders(block, "0x" + named.hex(), {number: words[key] for number, key in key_of.items()})

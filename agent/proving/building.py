@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.domain.attested import OrderWord
@@ -169,28 +169,25 @@ def carried(questions: Questions, header: Header, named: bytes) -> list[Carried]
 
 
 def orders(
-    questions: Questions, pins: Pins, layout: OrderLayout, header: Header, numbers: Mapping[int, int]
+    questions: Questions, pins: Pins, layout: OrderLayout, header: Header, keys: Sequence[int]
 ) -> dict[int, OrderWord]:
-    """What the market keeps in the places of a seller's orders, proven, by their numbers.
+    """What the market keeps in some places of orders, proven, by the slots' keys.
 
     Args:
         questions: whom to ask.
         pins: by which the market is known.
         layout: what is in a slot.
         header: whose state it is, proven.
-        numbers: the orders', each with its slot's key.
+        keys: the slots', ascending, each once: Besu tells them so, whatever the order in which they are asked for.
 
     Raises:
         NodeUnavailable: it gave no answer, or no longer has that state.
         BadEvidence: what it told is not the state's.
     """
-    # Besu tells slots in ascending order of their keys, each once; others as they were asked for.
-    keys = sorted({*numbers.values()})
     told = questions.market(pins.chain.contract, keys, header.number)
     contract_proof, proofs = gathering.market_proofs(told, len(keys))
     root = market(header, contract_proof, pins).storage_root
-    words = {key: layout.unpack(state.slot(root, key, proof)) for key, proof in zip(keys, proofs, strict=True)}
-    return {number: words[key] for number, key in numbers.items()}
+    return {key: layout.unpack(state.slot(root, key, proof)) for key, proof in zip(keys, proofs, strict=True)}
 
 
 def _vouched_for(questions: Questions, pins: Pins, header: Header) -> list[Header]:

@@ -156,6 +156,14 @@ def test_a_seller_with_many_orders_is_asked_about_in_parts() -> None:
     assert {(key - (1 << 240)) >> 8 for key in keys_asked} == {int(US, 16)}, "of nobody else's places"
 
 
+def test_years_of_orders_that_nobody_proves_are_asked_about_by_their_places() -> None:
+    there = world()
+    proven = there.attestor().orders(range(9, 9 + 20 * PLACES), 10)
+    assert proven is not None
+    assert proven.words[9 + PLACES] == proven.words[9 + 7 * PLACES] == OrderWord(9 + PLACES, 0)
+    assert len([method for method, _ in there.tellers[0].asked if method == "eth_getProof"]) == PLACES // 16
+
+
 def each_slot_once(method: str, _params: list[Any], answer: Any) -> Any:  # noqa: ANN401 - JSON
     """As Besu tells them: by key, whatever the order in which they were asked for."""
     if method == "eth_getProof":
