@@ -101,11 +101,13 @@ class Kept:
         place: the event by which it was put in.
         number: the order's.
         left_wh: what is left of it, Wh; negative where more was sold than was offered.
+        events: places of the events that say so, that one first.
     """
 
     place: Place
     number: int
     left_wh: int
+    events: tuple[Place, ...]
 
 
 def own_orders(events: Iterable[MarketEvent], seller: str) -> dict[int, Kept]:
@@ -119,16 +121,16 @@ def own_orders(events: Iterable[MarketEvent], seller: str) -> dict[int, Kept]:
     for event in events:
         match event:
             case Offered(place=place, order=order) if order.seller == seller:
-                found[order.number] = Kept(place, order.number, order.energy_wh)
-            case Cancelled() if event.seller == seller:
-                _take(found, event.number, event.energy_wh)
-            case Traded(trade=trade) if trade.seller == seller:
-                _take(found, trade.number, trade.energy_wh)
+                found[order.number] = Kept(place, order.number, order.energy_wh, (place,))
+            case Cancelled(place=place) if event.seller == seller:
+                _take(found, event.number, event.energy_wh, place)
+            case Traded(place=place, trade=trade) if trade.seller == seller:
+                _take(found, trade.number, trade.energy_wh, place)
             case _:
                 pass
     return found
 
 
-def _take(found: dict[int, Kept], number: int, energy_wh: int) -> None:
+def _take(found: dict[int, Kept], number: int, energy_wh: int, place: Place) -> None:
     if (kept := found.get(number)) is not None:
-        found[number] = Kept(kept.place, number, kept.left_wh - energy_wh)
+        found[number] = replace(kept, left_wh=kept.left_wh - energy_wh, events=(*kept.events, place))

@@ -150,9 +150,7 @@ def test_who_names_a_sale_that_never_was_only_when_asked_alone_is_put_aside_too(
     assert sorted(world.lies) == ["inventor", "liar-1", "liar-2"]
 
 
-def test_who_names_many_that_never_were_hides_none_that_another_names(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_makes_up_many_hides_none_that_another_names(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     made_up = [sold(block, 7, 1, index=9) for block in range(31, HEAD)]
     liars(world, [event for event in TRUTH if event != TRUTH[2]])
     honest = world.nodes.pop("honest")
@@ -168,9 +166,7 @@ def test_who_names_many_that_never_were_hides_none_that_another_names(
     assert world.kept() == TRUTH
 
 
-def test_slow_proofs_of_many_that_never_were_are_no_turn_that_hangs(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_proofs_of_what_never_was_are_no_turn_that_hangs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     liars(world, [event for event in TRUTH if event != TRUTH[2]], honest=False)
     world.nodes["inventor"] = [*TRUTH[:2], *(sold(block, 7, 1, index=9) for block in range(31, HEAD))]
     prove = world.events
@@ -187,9 +183,7 @@ def test_slow_proofs_of_many_that_never_were_are_no_turn_that_hangs(
         assert world.clock.monotonic() - began < 400
 
 
-def test_where_nobody_may_be_asked_for_a_block_it_is_asked_as_soon_as_one_may(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_block_that_nobody_may_be_asked_for_waits_no_longer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody(_block: int) -> ProvenBlock | None:
         raise NodeUnavailable("no full node may be asked for a proof just now")
 
@@ -250,6 +244,22 @@ def test_an_own_transaction_above_what_the_ledger_has_read_is_not_missed_yet(wor
     liars(world, [])
     world.attest()
     assert (world.kept(), world.asked) == ([], [])
+
+
+def test_a_sale_made_up_for_a_hidden_one_settles_no_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.truth = [offered(20, 7, 1_000), sold(30, 7, 1_000)]
+    prove = world.events
+    liars(world, [world.truth[0], sold(55, 7, 1_000)])
+    with monkeypatch.context() as now:
+        now.setattr(world, "events", lambda block: None if block > 50 else prove(block))
+        world.attest()
+    assert {one.block for one in world.rows.attested().told} == {55}
+
+    world.clock.advance(61)
+    world.attest()
+    assert world.kept() == world.truth
+    assert world.rows.attested().wrong == ""
+    assert world.rows.order_events() == []
 
 
 def test_the_place_of_an_order_that_is_over_is_taken_by_the_next(world: World) -> None:
@@ -313,9 +323,7 @@ def test_a_ledger_that_is_read_anew_is_proven_anew(world: World) -> None:
     assert (world.rows.attested().told, world.rows.attested().sales_to) == (frozenset(), HEAD)
 
 
-def test_a_ledger_that_is_read_anew_during_a_proof_is_not_said_to_be_whole(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_that_is_read_anew_meanwhile_is_not_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prove = world.orders
 
     def meanwhile(numbers: Sequence[int], block: int) -> ProvenOrders | None:
