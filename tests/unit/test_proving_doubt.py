@@ -46,6 +46,13 @@ def turn(there: Shown, chain: Consortium, following: Following) -> None:
         pass
 
 
+def doubted(there: Shown, chain: Consortium, following: Following) -> None:
+    """A node has shown strangers of whom nothing came, until it is doubted, and shows one still."""
+    there.strangers = ["node-0"]
+    for _ in range(30):
+        turn(there, chain, following)
+
+
 def headers(teller: Teller) -> int:
     return sum(method == "eth_getBlockByNumber" for method, _ in teller.asked)
 
@@ -71,9 +78,7 @@ def test_who_is_voted_in_after_many_false_strangers_is_followed_when_the_doubt_h
     street: tuple[Shown, Consortium, Following],
 ) -> None:
     there, chain, following = street
-    there.strangers = ["node-0"]
-    for _ in range(30):
-        turn(there, chain, following)
+    doubted(there, chain, following)
     vote(chain, NEW, *in_turn(chain, 3), add=True)
     grow(chain, len(chain.headers) + 12)
     there.now += 3_600
@@ -86,9 +91,7 @@ def test_a_node_that_is_not_doubted_is_followed_at_once_and_its_change_ends_all_
     street: tuple[Shown, Consortium, Following],
 ) -> None:
     there, chain, following = street
-    there.strangers = ["node-0"]
-    for _ in range(30):
-        turn(there, chain, following)
+    doubted(there, chain, following)
     vote(chain, NEW, *in_turn(chain, 3), add=True)
     there.strangers = ["node-0", "node-1"]
     turn(there, chain, following)
